@@ -1,1 +1,28 @@
-fn main() {}
+#![doc = include_str!("../README.md")]
+
+mod shapes;
+
+use clap::{Parser, Subcommand};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[derive(Parser)]
+#[command(name = "bench", about = "Hongyan's measurements")]
+struct Arguments {
+    #[command(subcommand)]
+    bench: Bench,
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// The layouts of the hot tables that were compared before the schema was fixed (ADR 1).
+    Shapes(shapes::Arguments),
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    match Arguments::parse().bench {
+        Bench::Shapes(arguments) => shapes::run(arguments).await,
+    }
+}

@@ -1,1 +1,22 @@
-//! Not written yet.
+#![doc = include_str!("../README.md")]
+#![deny(missing_docs)]
+
+pub mod apps;
+pub mod callbacks;
+pub mod error;
+pub mod gates;
+pub mod hot;
+pub mod keys;
+pub mod lanes;
+pub mod messages;
+pub mod postgres;
+pub mod secrets;
+mod sqlite;
+pub mod store;
+pub mod subscriptions;
+pub mod templates;
+pub mod tokens;
+
+pub use error::{OpenError, StoreError};
+pub use secrets::MasterKey;
+pub use store::{OpenOptions, Role, Store};

@@ -1,0 +1,217 @@
+//! Apps: one mini program each. Secrets are sealed on the way in and opened only for whoever asks for them.
+
+use std::sync::Arc;
+
+use domain::Millis;
+use secrecy::SecretString;
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use crate::Store;
+use crate::error::StoreError;
+
+/// An app to be registered or changed. `None` among the secrets leaves what stands.
+#[derive(Debug, Clone, Default)]
+pub struct AppInput {
+    /// WeChat's AppID.
+    pub app_id: String,
+    /// A name for people.
+    pub name: String,
+    /// AppSecret.
+    pub secret: Option<SecretString>,
+    /// Token of the message push.
+    pub callback_token: Option<SecretString>,
+    /// EncodingAESKey of the message push.
+    pub aes_key: Option<SecretString>,
+    /// plain, compat or safe.
+    pub callback_mode: String,
+    /// json or xml.
+    pub callback_format: String,
+    /// Where WeChat's server API is.
+    pub api_base_url: String,
+    /// A second callback path.
+    pub alias: Option<String>,
+    /// Everything else, as JSON of the service.
+    pub settings: String,
+}
+
+/// An app as it is stored.
+#[derive(Debug, Clone)]
+pub struct StoredApp {
+    /// Its number.
+    pub number: i64,
+    /// WeChat's AppID.
+    pub app_id: String,
+    /// A name for people.
+    pub name: String,
+    /// `gh_…`, learned from the first callback.
+    pub original_id: Option<String>,
+    /// AppSecret.
+    pub secret: SecretString,
+    /// Token of the message push.
+    pub callback_token: SecretString,
+    /// EncodingAESKey of the message push.
+    pub aes_key: Option<SecretString>,
+    /// plain, compat or safe.
+    pub callback_mode: String,
+    /// json or xml.
+    pub callback_format: String,
+    /// Where WeChat's server API is.
+    pub api_base_url: String,
+    /// A second callback path.
+    pub alias: Option<String>,
+    /// Everything else, as JSON of the service.
+    pub settings: String,
+    /// When it was registered.
+    pub created_at: Millis,
+    /// When it was last changed.
+    pub updated_at: Millis,
+}
+
+const INSERT: &str = "
+insert into app (app_id, name, secret, callback_token, aes_key, callback_mode, callback_format, api_base_url, alias,
+    settings, created_at, updated_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11) on conflict (app_id) do nothing";
+const UPDATE: &str = "
+update app set name = $2, secret = coalesce($3, secret), callback_token = coalesce($4, callback_token),
+    aes_key = coalesce($5, aes_key), callback_mode = $6, callback_format = $7, api_base_url = $8, alias = $9,
+    settings = $10, updated_at = $11
+where app_id = $1";
+const COLUMNS: &str = "id, app_id, name, original_id, secret, callback_token, aes_key, callback_mode, callback_format, \
+    api_base_url, alias, settings, created_at, updated_at";
+
+impl Store {
+    /// Registers an app; its secret and callback token must be given.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] where the AppID or the alias is taken.
+    pub async fn insert_app(&self, app: AppInput, now: Millis) -> Result<(), StoreError> {
+        if self.write_app(INSERT, app, now).await? == 0 { Err(StoreError::Exists("app_id")) } else { Ok(()) }
+    }
+
+    /// Changes an app; gives false where there is none.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] where the alias is taken.
+    pub async fn update_app(&self, app: AppInput, now: Millis) -> Result<bool, StoreError> {
+        Ok(self.write_app(UPDATE, app, now).await? > 0)
+    }
+
+    async fn write_app(&self, statement: &'static str, app: AppInput, now: Millis) -> Result<u64, StoreError> {
+        let seal = |secret: &Option<SecretString>, name: &str| {
+            secret.as_ref().map(|secret| self.master.seal(secret, &context(name, &app.app_id), &*self.entropy))
+        };
+        let (secret, token, key) =
+            (seal(&app.secret, "secret"), seal(&app.callback_token, "callback_token"), seal(&app.aes_key, "aes_key"));
+        let app = Arc::new(app);
+        self.writer
+            .cold(move |db, _| {
+                Box::pin(async move {
+                    let done = sqlx::query(statement)
+                        .bind(&app.app_id)
+                        .bind(&app.name)
+                        .bind(secret)
+                        .bind(token)
+                        .bind(key)
+                        .bind(&app.callback_mode)
+                        .bind(&app.callback_format)
+                        .bind(&app.api_base_url)
+                        .bind(&app.alias)
+                        .bind(&app.settings)
+                        .bind(now)
+                        .execute(db)
+                        .await;
+                    match done {
+                        Ok(done) => Ok(done.rows_affected()),
+                        Err(error) if error.as_database_error().is_some_and(|e| e.is_unique_violation()) => {
+                            Err(StoreError::Exists("alias"))
+                        }
+                        Err(error) => Err(error.into()),
+                    }
+                })
+            })
+            .await
+    }
+
+    /// Notes the `gh_…` name that an app's callbacks carry.
+    ///
+    /// # Errors
+    /// Where the database is away.
+    pub async fn learn_original_id(&self, app: i64, original_id: String) -> Result<(), StoreError> {
+        self.writer
+            .cold(move |db, _| {
+                Box::pin(async move {
+                    sqlx::query("update app set original_id = $2 where id = $1 and original_id is null")
+                        .bind(app)
+                        .bind(original_id)
+                        .execute(db)
+                        .await?;
+                    Ok(())
+                })
+            })
+            .await
+    }
+
+    /// Forgets an app with its keys, token and gate; its messages and ledger stay as the record.
+    ///
+    /// # Errors
+    /// Where the database is away.
+    pub async fn remove_app(&self, app_id: String) -> Result<bool, StoreError> {
+        self.writer
+            .cold(move |db, _| {
+                Box::pin(async move {
+                    for table in [
+                        "delete from access_token where app = (select id from app where app_id = $1)",
+                        "delete from gate where app = (select id from app where app_id = $1)",
+                        "delete from api_key where app = (select id from app where app_id = $1)",
+                    ] {
+                        sqlx::query(table).bind(&app_id).execute(&mut *db).await?;
+                    }
+                    let done = sqlx::query("delete from app where app_id = $1").bind(&app_id).execute(db).await?;
+                    Ok(done.rows_affected() > 0)
+                })
+            })
+            .await
+    }
+
+    /// Every app, by AppID.
+    ///
+    /// # Errors
+    /// Where the database is away, or a secret does not open.
+    pub async fn apps(&self) -> Result<Vec<StoredApp>, StoreError> {
+        let statement = format!("select {COLUMNS} from app order by app_id");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(statement)).fetch_all(&self.readers).await?;
+        rows.iter().map(|row| self.stored_app(row)).collect()
+    }
+
+    fn stored_app(&self, row: &SqliteRow) -> Result<StoredApp, StoreError> {
+        let app_id: String = row.try_get(1)?;
+        let open = |column: usize, name: &str| -> Result<SecretString, StoreError> {
+            self.master.open(&row.try_get::<Vec<u8>, _>(column)?, &context(name, &app_id))
+        };
+        let aes_key = row
+            .try_get::<Option<Vec<u8>>, _>(6)?
+            .map(|sealed| self.master.open(&sealed, &context("aes_key", &app_id)))
+            .transpose()?;
+        Ok(StoredApp {
+            number: row.try_get(0)?,
+            name: row.try_get(2)?,
+            original_id: row.try_get(3)?,
+            secret: open(4, "secret")?,
+            callback_token: open(5, "callback_token")?,
+            aes_key,
+            callback_mode: row.try_get(7)?,
+            callback_format: row.try_get(8)?,
+            api_base_url: row.try_get(9)?,
+            alias: row.try_get(10)?,
+            settings: row.try_get(11)?,
+            created_at: row.try_get(12)?,
+            updated_at: row.try_get(13)?,
+            app_id,
+        })
+    }
+}
+
+fn context(name: &str, app_id: &str) -> String {
+    format!("app.{name} {app_id}")
+}

@@ -1,0 +1,177 @@
+//! The inbox: appending what WeChat pushed, reading it, and replaying what was set aside.
+
+use domain::{InboxId, Lane, Millis};
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use crate::Store;
+use crate::error::StoreError;
+use crate::hot::append::{Appended, InboxKind, NewInboxRow, Verdict};
+use crate::hot::apply::{self, Application, Pending, ToApply};
+use crate::hot::{hex, uuid};
+use crate::sqlite::writer::Job;
+
+/// A row of the inbox.
+#[derive(Debug, Clone)]
+pub struct StoredCallback {
+    /// Which.
+    pub id: InboxId,
+    /// The event's CreateTime; 0 where it has none.
+    pub event_at: Millis,
+    /// When it came.
+    pub received_at: Millis,
+    /// What it is.
+    pub kind: InboxKind,
+    /// FromUserName.
+    pub openid: String,
+    /// How often WeChat pushed it.
+    pub pushes: i64,
+    /// `None` while it waits to be applied.
+    pub verdict: Option<Verdict>,
+    /// Why that verdict.
+    pub reason: Option<String>,
+    /// What it changed, as JSON.
+    pub effects: Option<String>,
+    /// When it was applied or set aside.
+    pub applied_at: Option<Millis>,
+    /// The verified plaintext (empty for chats).
+    pub body: String,
+}
+
+const COLUMNS: &str =
+    "id, event_at, received_at, kind, openid, pushes, verdict, reason, effects, applied_at, body from inbox";
+
+impl Store {
+    /// Appends verified callbacks; returns when they are durable.
+    ///
+    /// # Errors
+    /// Where the database is away: then WeChat must be answered 503, so that it pushes again.
+    pub async fn append(&self, rows: Vec<NewInboxRow>) -> Result<Vec<Appended>, StoreError> {
+        let lanes: Vec<Lane> = rows.iter().filter(|row| row.verdict.is_none()).map(|row| row.id.lane()).collect();
+        let outcome = self.writer.call(Job::Append, rows).await?;
+        self.hints.arrived(lanes);
+        Ok(outcome)
+    }
+
+    /// Rows of a lane that wait to be applied, in arrival order.
+    ///
+    /// # Errors
+    /// Where the database is away.
+    pub async fn pending(&self, lane: Lane, after: Option<InboxId>, limit: i64) -> Result<Vec<Pending>, StoreError> {
+        apply::pending(&self.readers, lane, after, limit).await
+    }
+
+    /// Lanes that have rows waiting, whoever appended them.
+    ///
+    /// # Errors
+    /// Where the database is away.
+    pub async fn lanes_with_pending(&self) -> Result<Vec<Lane>, StoreError> {
+        let lanes: Vec<u16> = sqlx::query_scalar(apply::PENDING_LANES).fetch_all(&self.readers).await?;
+        Ok(lanes.into_iter().map(Lane).collect())
+    }
+
+    /// When the oldest waiting row came.
+    ///
+    /// # Errors
+    /// Where the database is away.
+    pub async fn oldest_pending(&self) -> Result<Option<Millis>, StoreError> {
+        let id: Option<Vec<u8>> = sqlx::query_scalar("select min(id) from inbox indexed by inbox_pending where verdict is null")
+            .fetch_one(&self.readers)
+            .await?;
+        Ok(id.map(|id| uuid(&id)).transpose()?.map(|id| InboxId(id).created_at()))
+    }
+
+    /// Applies events; returns when the effects are durable.
+    ///
+    /// # Errors
+    /// Where the database is away.
+    pub async fn apply(&self, events: Vec<ToApply>) -> Result<Vec<Application>, StoreError> {
+        let outcome = self.writer.call(Job::Apply, events).await?;
+        self.hints.something_settled();
+        Ok(outcome)
+    }
+
+    /// A page of an app's inbox, newest first.
+    ///
+    /// # Errors
+    /// Where the database is away.
+    pub async fn callbacks(
+        &self,
+        app: i64,
+        verdict: Option<Verdict>,
+        before: Option<InboxId>,
+        limit: i64,
+    ) -> Result<(Vec<StoredCallback>, Option<InboxId>), StoreError> {
+        let statement = format!(
+            "select {COLUMNS} where id in (select id from inbox where app = $1 and id < $2 order by id desc limit 10000)
+             and ($3 is null or verdict = $3) order by id desc limit $4"
+        );
+        let before = before.map_or_else(|| vec![0xff; 16], |id| id.0.as_bytes().to_vec());
+        let rows = sqlx::query(sqlx::AssertSqlSafe(statement))
+            .bind(app)
+            .bind(before)
+            .bind(verdict.map(Verdict::code))
+            .bind(limit)
+            .fetch_all(&self.readers)
+            .await?;
+        let items = rows.iter().map(stored).collect::<Result<Vec<_>, _>>()?;
+        let full = i64::try_from(items.len()).unwrap_or(0) == limit;
+        let next = items.last().filter(|_| full).map(|row| row.id);
+        Ok((items, next))
+    }
+
+    /// One row of an app's inbox.
+    ///
+    /// # Errors
+    /// Where the database is away.
+    pub async fn callback(&self, app: i64, id: InboxId) -> Result<Option<StoredCallback>, StoreError> {
+        let statement = format!("select {COLUMNS} where id = $1 and app = $2");
+        let row = sqlx::query(sqlx::AssertSqlSafe(statement))
+            .bind(id.0.as_bytes().as_slice())
+            .bind(app)
+            .fetch_optional(&self.readers)
+            .await?;
+        row.as_ref().map(stored).transpose()
+    }
+
+    /// Lets a row that was quarantined or ignored be applied again; false where there is none such.
+    ///
+    /// # Errors
+    /// Where the database is away.
+    pub async fn replay(&self, app: i64, id: InboxId) -> Result<bool, StoreError> {
+        let replayed = self
+            .writer
+            .cold(move |db, _| {
+                Box::pin(async move {
+                    let done = sqlx::query(
+                        "update inbox set verdict = null, reason = 'replay', applied_at = null
+                         where id = unhex($1) and app = $2 and verdict in (2, 3) and kind in ('popup', 'change', 'sent')",
+                    )
+                    .bind(hex(id.0))
+                    .bind(app)
+                    .execute(db)
+                    .await?;
+                    Ok(done.rows_affected() > 0)
+                })
+            })
+            .await?;
+        self.hints.arrived(vec![id.lane()]);
+        Ok(replayed)
+    }
+}
+
+fn stored(row: &SqliteRow) -> Result<StoredCallback, StoreError> {
+    Ok(StoredCallback {
+        id: InboxId(uuid(&row.try_get::<Vec<u8>, _>(0)?)?),
+        event_at: row.try_get(1)?,
+        received_at: row.try_get(2)?,
+        kind: InboxKind::from_word(row.try_get(3)?),
+        openid: row.try_get(4)?,
+        pushes: row.try_get(5)?,
+        verdict: row.try_get::<Option<i16>, _>(6)?.and_then(Verdict::from_code),
+        reason: row.try_get(7)?,
+        effects: row.try_get(8)?,
+        applied_at: row.try_get(9)?,
+        body: row.try_get(10)?,
+    })
+}

@@ -1,0 +1,75 @@
+//! What can go wrong in the store, told apart by what a caller does about it.
+
+use std::sync::Arc;
+
+/// An error of the store.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// The database did not take the statement now: try again, answer 503.
+    #[error("the database is not available: {0}")]
+    Unavailable(Arc<sqlx::Error>),
+    /// A name or id that must be unique stands already.
+    #[error("it exists already: {0}")]
+    Exists(&'static str),
+    /// A stored secret cannot be opened: the database was copied, or a value was altered.
+    #[error("a stored secret ({0}) cannot be opened with the master key")]
+    Sealed(String),
+    /// What is stored is not what the program writes.
+    #[error("the database holds something unreadable in {0}")]
+    Corrupt(&'static str),
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Unavailable(Arc::new(error))
+    }
+}
+
+/// Why a database could not be opened. The text says what to do, in English and Chinese.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The master key is another than the one that the secrets are sealed with.
+    #[error(
+        "the master key does not belong to this database (it was made with key {expected}, the given key is {given}). \
+         Give the right HONGYAN_MASTER_KEY, or put the old master.key back into the data directory. \
+         主密钥与数据库不符：请提供原来的 HONGYAN_MASTER_KEY，或把原来的 master.key 放回数据目录。"
+    )]
+    WrongMasterKey {
+        /// Id of the key that sealed the secrets.
+        expected: String,
+        /// Id of the key that was given.
+        given: String,
+    },
+    /// Another worker serves this file.
+    #[error(
+        "another hongyan is already serving this database ({0}). Stop it first; other commands may run beside it. \
+         已有另一个 hongyan 正在使用该数据库，请先停止它；其他命令可以同时运行。"
+    )]
+    InUse(String),
+    /// The SQLite library is one that can corrupt a WAL with two connections.
+    #[error("SQLite {0} is too old: 3.51.3 or later is needed. SQLite 版本过旧，需要 3.51.3 或更高。")]
+    OldSqlite(String),
+    /// The URL names an engine that this version does not serve.
+    #[error(
+        "database_url must be sqlite:PATH in this version, not {0}. \
+         本版本的 database_url 只支持 sqlite:路径。"
+    )]
+    Unsupported(String),
+    /// The file or its directory cannot be used.
+    #[error("the database file {path} cannot be used: {source}. 无法使用数据库文件 {path}。")]
+    File {
+        /// Which file.
+        path: String,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// A migration failed.
+    #[error("migrating the database failed: {0}. 数据库迁移失败。")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The database refused.
+    #[error("the database cannot be opened: {0}. 无法打开数据库。")]
+    Database(#[from] sqlx::Error),
+    /// Anything the running store reports.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

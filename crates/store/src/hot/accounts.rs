@@ -1,0 +1,249 @@
+//! The accounts that a batch touches: read once, changed in memory by the rules of `domain::ledger`, written
+//! back once. Ledger entries of one account are a chain (`subscription.last_entry`, `ledger.previous`), so that
+//! a balance is explained without an index over the largest table.
+
+use std::collections::BTreeMap;
+
+use domain::ledger::{Account, Change, Entry, EntryKind, LedgerError, Reason, Status, Subscription, TemplateKind};
+use domain::{LedgerIds, Millis};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
+use uuid::Uuid;
+
+use super::{hex, json, uuid};
+use crate::error::StoreError;
+
+/// Whose account.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+pub struct Key {
+    /// The lane of the openid.
+    pub lane: u16,
+    /// The template's number.
+    pub template: i64,
+    /// Whose.
+    pub openid: String,
+}
+
+pub(crate) struct Held {
+    account: Account,
+    last_entry: Option<i64>,
+    pub(crate) last_sent: Option<Uuid>,
+    touched: bool,
+}
+
+/// The accounts of one batch.
+#[derive(Default)]
+pub(crate) struct Book(BTreeMap<Key, Held>);
+
+pub(crate) const LOAD: &str = "
+select s.lane, s.template, s.openid, s.status, s.status_at, s.balance, s.known, s.last_grant_at, s.refused_at,
+    s.found_open, s.last_entry, s.last_sent
+from (select value v from json_each($1)) b
+join subscription s on s.lane = b.v->>'lane' and s.template = b.v->>'template' and s.openid = b.v->>'openid'";
+
+pub(crate) const CHAIN: &str = "
+with recursive chain (id, kind, reason, delta, balance, act_at, written_at, reference, note, previous) as (
+    select id, kind, reason, delta, balance, act_at, written_at, reference, note, previous from ledger where id = $1
+    union all
+    select l.id, l.kind, l.reason, l.delta, l.balance, l.act_at, l.written_at, l.reference, l.note, l.previous
+    from chain c join ledger l on l.id = c.previous
+)
+select * from chain order by id";
+
+pub(crate) const WRITE_SUBSCRIPTIONS: &str = "
+insert into subscription (lane, template, openid, status, status_at, balance, known, last_grant_at, refused_at, found_open, last_entry, last_sent)
+select v->>0, v->>1, v->>2, v->>3, v->>4, v->>5, v->>6, v->>7, v->>8, v->>9, v->>10, unhex(v->>11)
+from (select value v from json_each($1)) where true
+on conflict (lane, template, openid) do update set status = excluded.status, status_at = excluded.status_at,
+    balance = excluded.balance, known = excluded.known, last_grant_at = excluded.last_grant_at,
+    refused_at = excluded.refused_at, found_open = excluded.found_open, last_entry = excluded.last_entry,
+    last_sent = excluded.last_sent";
+
+pub(crate) const WRITE_ENTRIES: &str = "
+insert into ledger (id, lane, template, openid, kind, reason, delta, balance, act_at, written_at, reference, note, previous)
+select v->>0, v->>1, v->>2, v->>3, v->>4, v->>5, v->>6, v->>7, v->>8, v->>9, unhex(v->>10), v->>11, v->>12
+from (select value v from json_each($1))";
+
+type SubscriptionColumns<'r> =
+    (u16, i64, &'r str, i16, i64, i64, bool, i64, i64, i32, Option<i64>, Option<String>);
+type EntryColumns<'r> =
+    (i64, u16, i64, &'r str, i16, i16, i64, i64, i64, i64, Option<String>, Option<String>, Option<i64>);
+
+impl Book {
+    /// Reads the accounts of `keys`; those without a row begin empty.
+    pub(crate) async fn load(
+        db: &mut SqliteConnection,
+        keys: impl IntoIterator<Item = (Key, TemplateKind)>,
+    ) -> Result<Self, StoreError> {
+        let mut book = Self::default();
+        for (key, kind) in keys {
+            book.0.entry(key).or_insert_with(|| Held::empty(kind));
+        }
+        if book.0.is_empty() {
+            return Ok(book);
+        }
+        let wanted: Vec<&Key> = book.0.keys().collect();
+        let wanted = json(&wanted)?;
+        for row in sqlx::query(LOAD).bind(wanted).fetch_all(db).await? {
+            let key = Key { lane: row.try_get(0)?, template: row.try_get(1)?, openid: row.try_get(2)? };
+            if let Some(held) = book.0.get_mut(&key) {
+                held.fill(subscription(&row, 3)?, row.try_get(10)?, last_sent(&row, 11)?);
+            }
+        }
+        Ok(book)
+    }
+
+    /// Applies one act; reads the account's past first where the rule needs it.
+    pub(crate) async fn apply(
+        &mut self,
+        db: &mut SqliteConnection,
+        key: &Key,
+        change: Change,
+        written_at: Millis,
+        reference: Option<Uuid>,
+    ) -> Result<(), StoreError> {
+        let Some(held) = self.0.get_mut(key) else { return Err(StoreError::Corrupt("subscription")) };
+        if held.account.needs_past(&change) {
+            let past = chain(db, held.last_entry).await?;
+            held.account.load_past(past.into_iter().map(|stored| stored.entry).collect());
+        }
+        held.touched = true;
+        held.account.apply(change, written_at, reference).map_err(|error: LedgerError| {
+            tracing::error!(%error, "a ledger rule refused");
+            StoreError::Corrupt("ledger")
+        })
+    }
+
+    /// The balance and number of new entries of an account.
+    pub(crate) fn subscription(&self, key: &Key) -> Option<&Subscription> {
+        self.0.get(key).map(|held| held.account.subscription())
+    }
+
+    /// The newest message that may have reached WeChat, for the chain of sent messages.
+    pub(crate) fn last_sent(&self, key: &Key) -> Option<Uuid> {
+        self.0.get(key).and_then(|held| held.last_sent)
+    }
+
+    /// Puts a message at the head of that chain; gives the one before.
+    pub(crate) fn link_sent(&mut self, key: &Key, message: Uuid) -> Option<Uuid> {
+        let held = self.0.get_mut(key)?;
+        held.touched = true;
+        held.last_sent.replace(message)
+    }
+
+    /// The rows to write: entries in time order, subscriptions in key order.
+    pub(crate) fn rows(&mut self, ids: &LedgerIds, now: Millis) -> (Vec<EntryColumns<'_>>, Vec<SubscriptionColumns<'_>>) {
+        let (mut entries, mut subscriptions) = (Vec::new(), Vec::new());
+        for (key, held) in &mut self.0 {
+            if !held.touched {
+                continue;
+            }
+            for entry in held.account.new_entries() {
+                let id = ids.next(now);
+                entries.push((
+                    id, key.lane, key.template, key.openid.as_str(), entry.kind.code(), entry.reason.code(), entry.delta,
+                    entry.balance, entry.act_at, entry.written_at, entry.reference.map(hex), None, held.last_entry,
+                ));
+                held.last_entry = Some(id);
+            }
+            let s = held.account.subscription();
+            subscriptions.push((
+                key.lane, key.template, key.openid.as_str(), s.status.code(), s.status_at, s.balance, s.known,
+                s.last_grant_at, s.refused_at, s.found_open, held.last_entry, held.last_sent.map(hex),
+            ));
+        }
+        (entries, subscriptions)
+    }
+
+    /// Writes what changed.
+    pub(crate) async fn write(&mut self, db: &mut SqliteConnection, ids: &LedgerIds, now: Millis) -> Result<(), StoreError> {
+        let (entries, subscriptions) = self.rows(ids, now);
+        if !entries.is_empty() {
+            sqlx::query(WRITE_ENTRIES).bind(json(&entries)?).execute(&mut *db).await?;
+        }
+        if !subscriptions.is_empty() {
+            sqlx::query(WRITE_SUBSCRIPTIONS).bind(json(&subscriptions)?).execute(db).await?;
+        }
+        Ok(())
+    }
+
+    /// For engines that load by other means.
+    pub(crate) fn insert(&mut self, key: Key, kind: TemplateKind, found: Option<(Subscription, Option<i64>, Option<Uuid>)>) {
+        let held = self.0.entry(key).or_insert_with(|| Held::empty(kind));
+        if let Some((subscription, last_entry, last_sent)) = found {
+            held.fill(subscription, last_entry, last_sent);
+        }
+    }
+
+    /// Applies an act whose rule needs no past; gives false where it would.
+    pub(crate) fn apply_without_past(&mut self, key: &Key, change: Change, written_at: Millis, reference: Option<Uuid>) -> bool {
+        let Some(held) = self.0.get_mut(key) else { return false };
+        if held.account.needs_past(&change) {
+            return false;
+        }
+        held.touched = true;
+        held.account.apply(change, written_at, reference).is_ok()
+    }
+}
+
+impl Held {
+    fn empty(kind: TemplateKind) -> Self {
+        Self { account: Account::new(Subscription::default(), kind), last_entry: None, last_sent: None, touched: false }
+    }
+
+    fn fill(&mut self, subscription: Subscription, last_entry: Option<i64>, last_sent: Option<Uuid>) {
+        let kind = self.account.template();
+        *self = Self { account: Account::new(subscription, kind), last_entry, last_sent, touched: false };
+    }
+}
+
+/// Reads the columns of a subscription from `status` on.
+pub(crate) fn subscription(row: &SqliteRow, from: usize) -> Result<Subscription, StoreError> {
+    Ok(Subscription {
+        status: Status::try_from(row.try_get::<i16, _>(from)?).map_err(|_| StoreError::Corrupt("subscription.status"))?,
+        status_at: row.try_get(from + 1)?,
+        balance: row.try_get(from + 2)?,
+        known: row.try_get(from + 3)?,
+        last_grant_at: row.try_get(from + 4)?,
+        refused_at: row.try_get(from + 5)?,
+        found_open: row.try_get(from + 6)?,
+    })
+}
+
+fn last_sent(row: &SqliteRow, column: usize) -> Result<Option<Uuid>, StoreError> {
+    row.try_get::<Option<Vec<u8>>, _>(column)?.map(|bytes| uuid(&bytes)).transpose()
+}
+
+/// A ledger entry as it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredEntry {
+    /// Its number; rises with time.
+    pub id: i64,
+    /// What it says.
+    pub entry: Entry,
+    /// A person's remark, where one made it.
+    pub note: Option<String>,
+}
+
+/// The entries of one account, oldest first, by walking back from the newest.
+pub(crate) async fn chain(db: &mut SqliteConnection, newest: Option<i64>) -> Result<Vec<StoredEntry>, StoreError> {
+    let Some(newest) = newest else { return Ok(Vec::new()) };
+    sqlx::query(CHAIN).bind(newest).fetch_all(db).await?.iter().map(stored_entry).collect()
+}
+
+pub(crate) fn stored_entry(row: &SqliteRow) -> Result<StoredEntry, StoreError> {
+    let corrupt = |_| StoreError::Corrupt("ledger");
+    Ok(StoredEntry {
+        id: row.try_get(0)?,
+        entry: Entry {
+            kind: EntryKind::try_from(row.try_get::<i16, _>(1)?).map_err(corrupt)?,
+            reason: Reason::try_from(row.try_get::<i16, _>(2)?).map_err(corrupt)?,
+            delta: row.try_get(3)?,
+            balance: row.try_get(4)?,
+            act_at: row.try_get(5)?,
+            written_at: row.try_get(6)?,
+            reference: row.try_get::<Option<Vec<u8>>, _>(7)?.map(|bytes| uuid(&bytes)).transpose()?,
+        },
+        note: row.try_get(8)?,
+    })
+}

@@ -1,0 +1,333 @@
+//! Applying the inbox: what a verified event changes in ledgers, statuses and messages, in arrival order, by the
+//! lane's owner. The event's row is marked in the same commit, so it counts once (I1, I2, I8).
+
+use std::collections::{HashMap, HashSet};
+
+use domain::ledger::Change;
+use domain::message::{Event, OutcomeKind, Receipt, transition};
+use domain::{InboxId, Lane, Millis};
+use serde_json::{Value, json as object};
+use sqlx::{Row, SqliteConnection, SqlitePool};
+
+use super::accounts::{Book, Key};
+use super::append::Verdict;
+use super::receipts::{self, Sent};
+use super::settle::RELEASE;
+use super::{hex, json, uuid};
+use crate::error::StoreError;
+use crate::sqlite::batch::Batch;
+use crate::sqlite::writer::Context;
+
+/// A row that waits to be applied.
+#[derive(Debug, Clone)]
+pub struct Pending {
+    /// Which.
+    pub id: InboxId,
+    /// The app.
+    pub app: i64,
+    /// When it came.
+    pub received_at: Millis,
+    /// The verified plaintext.
+    pub body: String,
+}
+
+pub(crate) const PENDING: &str =
+    "select id, app, received_at, body from inbox where verdict is null and lane = $1 and id > $2 order by id limit $3";
+pub(crate) const PENDING_LANES: &str = "
+with recursive next (lane) as (
+    select * from (select lane from inbox where verdict is null order by lane limit 1)
+    union all
+    select (select lane from inbox where verdict is null and lane > next.lane order by lane limit 1) from next where lane is not null
+)
+select lane from next where lane is not null";
+
+pub(crate) async fn pending(
+    readers: &SqlitePool,
+    lane: Lane,
+    after: Option<InboxId>,
+    limit: i64,
+) -> Result<Vec<Pending>, StoreError> {
+    sqlx::query(PENDING)
+        .bind(i64::from(lane.0))
+        .bind(after.map_or_else(Vec::new, |id| id.0.as_bytes().to_vec()))
+        .bind(limit)
+        .fetch_all(readers)
+        .await?
+        .iter()
+        .map(|row| {
+            Ok(Pending {
+                id: InboxId(uuid(&row.try_get::<Vec<u8>, _>(0)?)?),
+                app: row.try_get(1)?,
+                received_at: row.try_get(2)?,
+                body: row.try_get(3)?,
+            })
+        })
+        .collect()
+}
+
+/// An inbox row with what its event says.
+#[derive(Debug, Clone)]
+pub struct ToApply {
+    /// Which row; carries the lane.
+    pub id: InboxId,
+    /// The owner's epoch: an older one applies nothing (I7).
+    pub epoch: i64,
+    /// The app.
+    pub app: i64,
+    /// Whom it is about.
+    pub openid: String,
+    /// Now.
+    pub at: Millis,
+    /// What it says.
+    pub acts: Vec<Act>,
+    /// Set where it has no effect, and why.
+    pub set_aside: Option<(Verdict, String)>,
+}
+
+/// One thing that an event says about one template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Act {
+    /// WeChat's template id.
+    pub template_id: String,
+    /// What.
+    pub kind: ActKind,
+}
+
+/// What an event can say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ActKind {
+    /// The user accepted in the popup.
+    Grant {
+        /// CreateTime.
+        at: Millis,
+    },
+    /// The user rejected in the popup.
+    PopupReject {
+        /// CreateTime.
+        at: Millis,
+    },
+    /// The user switched the template off.
+    ChangeReject {
+        /// CreateTime.
+        at: Millis,
+    },
+    /// A message arrived, or did not.
+    Receipt {
+        /// WeChat's number of the message.
+        msgid: Option<u64>,
+        /// 0 where it arrived.
+        code: i64,
+        /// WeChat's word.
+        status: String,
+        /// When the receipt came.
+        at: Millis,
+    },
+}
+
+/// What became of an inbox row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Application {
+    /// It took effect (or was set aside) and is marked.
+    Done,
+    /// A receipt whose message is still in flight: it stays pending until the answer is in.
+    Waits,
+    /// Somebody else owns the lane, or the row was marked already.
+    NotOurs,
+}
+
+const FENCED: &str = "
+select i.id from (select value v from json_each($1)) b
+join inbox i on i.id = unhex(b.v->>0) and i.verdict is null
+join lane l on l.id = b.v->>1 and l.epoch = b.v->>2";
+const MARK: &str = "
+update inbox set verdict = v->>1, reason = v->>2, effects = v->>3, applied_at = v->>4
+from (select value v from json_each($1)) b where inbox.id = unhex(v->>0)";
+const RECEIVE: &str = "
+update message_state set state = v->>1, outcome = v->>2, receipt = v->>3, receipt_at = v->>4, receipt_code = v->>5,
+    receipt_status = v->>6, msgid = coalesce(msgid, v->>7)
+from (select value v from json_each($1)) b where message_state.id = unhex(v->>0)";
+
+pub(crate) struct Apply;
+
+impl Batch for Apply {
+    type Item = ToApply;
+    type Outcome = Application;
+
+    async fn run(db: &mut SqliteConnection, items: &[ToApply], context: &Context) -> Result<Vec<Application>, StoreError> {
+        let ours = fenced(db, items).await?;
+        let mut pass = Pass::prepare(db, items, context).await?;
+        let mut outcomes = Vec::with_capacity(items.len());
+        for item in items {
+            outcomes.push(if ours.contains(&item.id) { pass.item(db, item).await? } else { Application::NotOurs });
+        }
+        pass.write(db, context).await?;
+        Ok(outcomes)
+    }
+}
+
+async fn fenced(db: &mut SqliteConnection, items: &[ToApply]) -> Result<HashSet<InboxId>, StoreError> {
+    let rows: Vec<_> = items.iter().map(|item| (hex(item.id.0), item.id.lane().0, item.epoch)).collect();
+    sqlx::query(FENCED)
+        .bind(json(&rows)?)
+        .fetch_all(db)
+        .await?
+        .iter()
+        .map(|row| Ok(InboxId(uuid(&row.try_get::<Vec<u8>, _>(0)?)?)))
+        .collect()
+}
+
+/// One pass over a batch: everything is read first, decided in memory, written last.
+struct Pass {
+    templates: HashMap<(i64, String), i64>,
+    book: Book,
+    /// Per person and template: the sent messages, newest first.
+    chains: HashMap<Key, Vec<Sent>>,
+    in_flight: HashSet<Key>,
+    marks: Vec<(String, i16, Option<String>, Option<String>, i64)>,
+    received: Vec<(String, i16, Option<i16>, Option<i16>, i64, i64, String, Option<i64>)>,
+    released: Vec<(u16, i64, String, String)>,
+    now: Millis,
+}
+
+impl Pass {
+    async fn prepare(db: &mut SqliteConnection, items: &[ToApply], context: &Context) -> Result<Self, StoreError> {
+        let wanted = items.iter().flat_map(|item| item.acts.iter().map(|act| (item.app, act.template_id.as_str())));
+        let templates = context.templates.ensure(db, wanted).await?;
+        let mut pass = Self {
+            templates,
+            book: Book::default(),
+            chains: HashMap::new(),
+            in_flight: HashSet::new(),
+            marks: Vec::with_capacity(items.len()),
+            received: Vec::new(),
+            released: Vec::new(),
+            now: items.iter().map(|item| item.at).max().unwrap_or(0),
+        };
+        let keys: Vec<_> = items
+            .iter()
+            .flat_map(|item| item.acts.iter().filter_map(|act| pass.key(item, act)))
+            .map(|key| {
+                let kind = context.templates.kind(key.template);
+                (key, kind)
+            })
+            .collect();
+        pass.book = Book::load(db, keys).await?;
+        pass.load_chains(db, items).await?;
+        Ok(pass)
+    }
+
+    fn key(&self, item: &ToApply, act: &Act) -> Option<Key> {
+        let template = *self.templates.get(&(item.app, act.template_id.clone()))?;
+        Some(Key { lane: item.id.lane().0, template, openid: item.openid.clone() })
+    }
+
+    /// Receipts nearly always belong to the newest message of their person; only the others walk further back.
+    async fn load_chains(&mut self, db: &mut SqliteConnection, items: &[ToApply]) -> Result<(), StoreError> {
+        let mut wanted: HashMap<Key, Vec<Option<i64>>> = HashMap::new();
+        for item in items {
+            for act in &item.acts {
+                if let (ActKind::Receipt { msgid, .. }, Some(key)) = (&act.kind, self.key(item, act)) {
+                    wanted.entry(key).or_default().push(msgid.and_then(|msgid| i64::try_from(msgid).ok()));
+                }
+            }
+        }
+        for deep in [false, true] {
+            let keys: Vec<&Key> = wanted.keys().collect();
+            let heads: Vec<_> = keys.iter().map(|key| self.book.last_sent(key)).collect();
+            let found = receipts::chains(db, &heads, deep).await?;
+            let keys: Vec<Key> = keys.into_iter().cloned().collect();
+            self.chains.extend(keys.into_iter().zip(found));
+            wanted.retain(|key, msgids| {
+                let chain = self.chains.get(key).map_or(&[][..], Vec::as_slice);
+                msgids.len() > 1 || msgids.iter().any(|msgid| msgid.is_none() || !chain.iter().any(|sent| sent.msgid == *msgid))
+            });
+            if wanted.is_empty() {
+                return Ok(());
+            }
+        }
+        let keys: Vec<&Key> = wanted.keys().collect();
+        self.in_flight = receipts::in_flight(db, &keys).await?.into_iter().collect();
+        Ok(())
+    }
+
+    async fn item(&mut self, db: &mut SqliteConnection, item: &ToApply) -> Result<Application, StoreError> {
+        let mut effects = Vec::new();
+        for act in &item.acts {
+            let Some(key) = self.key(item, act) else { continue };
+            let change = match &act.kind {
+                ActKind::Grant { at } => Change::Grant { at: *at },
+                ActKind::PopupReject { at } => Change::PopupReject { at: *at },
+                ActKind::ChangeReject { at } => Change::ChangeReject { at: *at },
+                ActKind::Receipt { msgid, code, status, at } => {
+                    let msgid = msgid.and_then(|msgid| i64::try_from(msgid).ok());
+                    let chain = self.chains.get(&key).map_or(&[][..], Vec::as_slice);
+                    let found = receipts::owner(chain, msgid);
+                    // By its own msgid it is certain; anything less waits for the answer of the call under way.
+                    let certain = found.is_some_and(|at| msgid.is_some() && chain[at].msgid == msgid);
+                    if !certain && self.in_flight.contains(&key) {
+                        return Ok(Application::Waits);
+                    }
+                    effects.push(self.receive(db, &key, found, (msgid, *code, status, *at), item.id).await?);
+                    continue;
+                }
+            };
+            let before = self.book.subscription(&key).map_or(0, |subscription| subscription.balance);
+            self.book.apply(db, &key, change, item.at, Some(item.id.0)).await?;
+            if let Some(after) = self.book.subscription(&key) {
+                effects.push(object!({
+                    "template_id": act.template_id, "delta": after.balance - before, "balance": after.balance,
+                    "status": after.status.as_str(),
+                }));
+            }
+        }
+        let (verdict, reason) = item.set_aside.clone().map_or((Verdict::Applied, None), |(verdict, why)| (verdict, Some(why)));
+        let effects = (!effects.is_empty()).then(|| Value::Array(effects).to_string());
+        self.marks.push((hex(item.id.0), verdict.code(), reason, effects, item.at));
+        Ok(Application::Done)
+    }
+
+    /// Puts a receipt on its message; resolves an `unknown` that it proves to have been accepted.
+    async fn receive(
+        &mut self,
+        db: &mut SqliteConnection,
+        key: &Key,
+        found: Option<usize>,
+        (msgid, code, status, at): (Option<i64>, i64, &str, Millis),
+        reference: InboxId,
+    ) -> Result<Value, StoreError> {
+        let Some(sent) = found.and_then(|at| self.chains.get_mut(key)?.get_mut(at)) else {
+            return Ok(object!({ "receipt": status, "message": null }));
+        };
+        let receipt = if code == 0 { Receipt::Delivered } else { Receipt::Undelivered };
+        let effect = object!({ "receipt": status, "message": sent.id.to_string() });
+        let Ok(after) = transition(&sent.position, &Event::ReceiptArrived(receipt)) else { return Ok(effect) };
+        let newly_accepted =
+            sent.position.outcome != Some(OutcomeKind::Accepted) && after.outcome == Some(OutcomeKind::Accepted);
+        let was_open = sent.position.state.is_open();
+        sent.position = after;
+        sent.msgid = sent.msgid.or(msgid);
+        let (id, attempt_at) = (sent.id, sent.attempt_at);
+        self.received.push((
+            hex(id.0), after.state.code(), after.outcome.map(OutcomeKind::code), after.receipt.map(Receipt::code), at, code,
+            status.to_owned(), msgid,
+        ));
+        if was_open && !after.state.is_open() {
+            self.released.push((key.lane, key.template, key.openid.clone(), hex(id.0)));
+        }
+        if newly_accepted {
+            self.book.apply(db, key, Change::Accepted { attempt_at }, self.now, Some(reference.0)).await?;
+        }
+        Ok(effect)
+    }
+
+    async fn write(mut self, db: &mut SqliteConnection, context: &Context) -> Result<(), StoreError> {
+        self.book.write(db, &context.ledger_ids, self.now).await?;
+        self.received.sort_unstable();
+        for (statement, rows) in [(RECEIVE, json(&self.received)?), (RELEASE, json(&self.released)?), (MARK, json(&self.marks)?)] {
+            if rows != "[]" {
+                sqlx::query(statement).bind(rows).execute(&mut *db).await?;
+            }
+        }
+        Ok(())
+    }
+}

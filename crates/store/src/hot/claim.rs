@@ -1,0 +1,118 @@
+//! Claiming is a read: the owner of a lane keeps the heads of its queues in memory. A paused queue is never
+//! asked for, so the million behind it costs nothing.
+
+use domain::{Lane, MessageId, Millis};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqlitePool};
+
+use super::enqueue::Queue;
+use super::uuid;
+use crate::error::StoreError;
+
+/// A message at the head of its queue, with all that its call needs.
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    /// Its lane.
+    pub lane: Lane,
+    /// Its queue.
+    pub queue: Queue,
+    /// Since when it is due.
+    pub due_at: Millis,
+    /// Which.
+    pub id: MessageId,
+    /// Not after this.
+    pub expire_at: Millis,
+    /// The template's number.
+    pub template: i64,
+    /// To whom.
+    pub openid: String,
+    /// The fields and their values as a JSON object.
+    pub data: String,
+    /// The page that the card opens.
+    pub page: Option<String>,
+    /// developer, trial or formal.
+    pub version: String,
+    /// The card's language.
+    pub lang: String,
+    /// Attempts made before.
+    pub attempts: i64,
+    /// Whether one of them may have been sent.
+    pub ambiguous: bool,
+}
+
+pub(crate) const CLAIM: &str = "
+select r.lane, r.queue, r.due_at, r.id, r.expire_at, m.template, m.openid, m.data, m.page, m.version, m.lang,
+    s.attempts, s.ambiguous
+from (select lane, queue, due_at, id, expire_at from ready
+      where lane = $1 and queue = $2 and due_at <= $3 order by due_at, id limit $4) r
+join message m on m.id = r.id
+join message_state s on s.id = r.id
+order by r.due_at, r.id";
+
+/// Each (lane, queue) that holds something, by jumping from one to the next; with the time of its first row.
+pub(crate) const QUEUES: &str = "
+with recursive next (lane, queue, due_at) as (
+    select * from (select lane, queue, due_at from ready order by lane, queue, due_at limit 1)
+    union all
+    select f.lane, f.queue, f.due_at from next n join ready f on (f.lane, f.queue, f.due_at, f.id) =
+        (select r.lane, r.queue, r.due_at, r.id from ready r where (r.lane, r.queue) > (n.lane, n.queue)
+         order by r.lane, r.queue, r.due_at, r.id limit 1)
+)
+select lane, queue, due_at from next";
+
+pub(crate) async fn claim(
+    readers: &SqlitePool,
+    lane: Lane,
+    queue: Queue,
+    now: Millis,
+    limit: i64,
+) -> Result<Vec<Claimed>, StoreError> {
+    sqlx::query(CLAIM)
+        .bind(i64::from(lane.0))
+        .bind(queue.0)
+        .bind(now)
+        .bind(limit)
+        .fetch_all(readers)
+        .await?
+        .iter()
+        .map(claimed)
+        .collect()
+}
+
+fn claimed(row: &SqliteRow) -> Result<Claimed, StoreError> {
+    Ok(Claimed {
+        lane: Lane(row.try_get(0)?),
+        queue: Queue(row.try_get(1)?),
+        due_at: row.try_get(2)?,
+        id: MessageId(uuid(&row.try_get::<Vec<u8>, _>(3)?)?),
+        expire_at: row.try_get(4)?,
+        template: row.try_get(5)?,
+        openid: row.try_get(6)?,
+        data: row.try_get(7)?,
+        page: row.try_get(8)?,
+        version: row.try_get(9)?,
+        lang: row.try_get(10)?,
+        attempts: row.try_get(11)?,
+        ambiguous: row.try_get(12)?,
+    })
+}
+
+/// A queue that holds something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waiting {
+    /// In which lane.
+    pub lane: Lane,
+    /// Which.
+    pub queue: Queue,
+    /// When its first message is due.
+    pub due_at: Millis,
+}
+
+pub(crate) async fn queues(readers: &SqlitePool) -> Result<Vec<Waiting>, StoreError> {
+    sqlx::query(QUEUES)
+        .fetch_all(readers)
+        .await?
+        .iter()
+        .map(|row| Ok(Waiting { lane: Lane(row.try_get(0)?), queue: Queue(row.try_get(1)?), due_at: row.try_get(2)? }))
+        .collect()
+}

@@ -1,0 +1,240 @@
+//! Accepting messages: the idempotency key first, then the message, its state, its place in the queue and its
+//! reservation, all durable before the caller gets the id (I4, I10).
+
+use std::collections::HashMap;
+
+use domain::clock::HOUR;
+use domain::message::State;
+use domain::{Lane, MessageId, Millis};
+use sqlx::{Row, SqliteConnection};
+
+use super::{hex, json, uuid};
+use crate::error::StoreError;
+use crate::sqlite::batch::Batch;
+use crate::sqlite::writer::Context;
+
+/// How long an idempotency key answers the same message (I10).
+pub const IDEMPOTENCY_LIFE: Millis = 24 * HOUR;
+
+/// A queue: the single messages of one app and priority. Campaigns will have numbers above all of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Queue(pub i64);
+
+/// How soon a message wants to leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Priority {
+    /// Passes everything else.
+    Urgent,
+    /// The default.
+    Normal,
+    /// May wait.
+    Bulk,
+}
+
+impl Queue {
+    /// The queue of an app's single messages of one priority.
+    pub fn single(app: i64, priority: Priority) -> Self {
+        Self(app * 4 + priority as i64)
+    }
+
+    /// The app and priority of a queue of single messages.
+    pub fn app_and_priority(self) -> (i64, Priority) {
+        let priority = match self.0 % 4 {
+            0 => Priority::Urgent,
+            1 => Priority::Normal,
+            _ => Priority::Bulk,
+        };
+        (self.0 / 4, priority)
+    }
+}
+
+/// A message to be kept and sent.
+#[derive(Debug, Clone)]
+pub struct NewMessage {
+    /// Its id; carries the lane of the openid.
+    pub id: MessageId,
+    /// The app that sends it.
+    pub app: i64,
+    /// The template's number.
+    pub template: i64,
+    /// To whom.
+    pub openid: String,
+    /// Where it waits.
+    pub queue: Queue,
+    /// The fields and their values as a JSON object.
+    pub data: String,
+    /// The page that the card opens.
+    pub page: Option<String>,
+    /// developer, trial or formal.
+    pub version: String,
+    /// zh_CN, en_US, zh_HK, zh_TW.
+    pub lang: String,
+    /// Not before this.
+    pub due_at: Millis,
+    /// Not after this.
+    pub expire_at: Millis,
+    /// Whether it is due now (`queued`) or later (`scheduled`).
+    pub state: State,
+    /// The caller's idempotency key, and a digest of what was asked with it.
+    pub idempotency: Option<Idempotency>,
+    /// Refused where fewer than this many grants would be left over for it (`on_empty_balance: refuse`).
+    pub needs_grant: bool,
+}
+
+/// An idempotency key of the caller's.
+#[derive(Debug, Clone)]
+pub struct Idempotency {
+    /// The lane of the key: hash of app and key.
+    pub lane: Lane,
+    /// As the caller gave it.
+    pub key: String,
+    /// Digest of the request's body.
+    pub digest: [u8; 32],
+}
+
+/// What became of a message that was handed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enqueued {
+    /// It is kept and will be sent.
+    Accepted,
+    /// The key was used before with the same body: this is that message.
+    Replayed(MessageId),
+    /// The key was used before with another body.
+    KeyReused,
+    /// There is no grant for it.
+    NoGrant,
+}
+
+pub(crate) const RESERVE_KEYS: &str = "
+insert into idempotency (lane, app, key, message, digest, created_at)
+select v->>0, v->>1, v->>2, unhex(v->>3), unhex(v->>4), v->>5 from (select value v from json_each($1)) where true
+on conflict (lane, app, key) do update
+    set message = excluded.message, digest = excluded.digest, created_at = excluded.created_at
+    where idempotency.created_at <= excluded.created_at - $2";
+
+pub(crate) const READ_KEYS: &str = "
+select i.lane, i.app, i.key, i.message, i.digest from (select value v from json_each($1)) b
+join idempotency i on i.lane = v->>0 and i.app = v->>1 and i.key = v->>2";
+
+pub(crate) const AVAILABLE: &str = "
+select b.v->>0, coalesce((select s.balance from subscription s where s.lane = b.v->>1 and s.template = b.v->>2 and s.openid = b.v->>3), 0),
+    (select count(*) from reserved r where r.lane = b.v->>1 and r.template = b.v->>2 and r.openid = b.v->>3)
+from (select value v from json_each($1)) b";
+
+pub(crate) const INSERT_MESSAGES: &str = "
+insert into message (id, lane, app, template, openid, queue, data, page, version, lang, expire_at)
+select unhex(v->>0), v->>1, v->>2, v->>3, v->>4, v->>5, v->>6, v->>7, v->>8, v->>9, v->>10
+from (select value v from json_each($1))";
+pub(crate) const INSERT_STATES: &str = "
+insert into message_state (id, lane, state, cancel_requested, ambiguous, attempts, due_at)
+select unhex(v->>0), v->>1, v->>11, false, false, 0, v->>12 from (select value v from json_each($1))";
+pub(crate) const INSERT_READY: &str = "
+insert into ready (lane, queue, due_at, id, expire_at)
+select v->>1, v->>5, v->>12, unhex(v->>0), v->>10 from (select value v from json_each($1))";
+pub(crate) const INSERT_RESERVED: &str = "
+insert into reserved (lane, template, openid, id)
+select v->>1, v->>3, v->>4, unhex(v->>0) from (select value v from json_each($1))";
+
+pub(crate) struct Enqueue;
+
+impl Batch for Enqueue {
+    type Item = NewMessage;
+    type Outcome = Enqueued;
+
+    async fn run(db: &mut SqliteConnection, items: &[NewMessage], _context: &Context) -> Result<Vec<Enqueued>, StoreError> {
+        let mut outcomes = reserve_keys(db, items).await?;
+        check_grants(db, items, &mut outcomes).await?;
+        let mut rows: Vec<_> = items
+            .iter()
+            .zip(&outcomes)
+            .filter(|(_, outcome)| **outcome == Enqueued::Accepted)
+            .map(|(m, _)| {
+                (hex(m.id.0), m.id.lane().0, m.app, m.template, &m.openid, m.queue.0, &m.data, &m.page, &m.version, &m.lang,
+                 m.expire_at, m.state.code(), m.due_at)
+            })
+            .collect();
+        if rows.is_empty() {
+            return Ok(outcomes);
+        }
+        rows.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        let rows = json(&rows)?;
+        for statement in [INSERT_MESSAGES, INSERT_STATES, INSERT_READY, INSERT_RESERVED] {
+            sqlx::query(statement).bind(&rows).execute(&mut *db).await?;
+        }
+        Ok(outcomes)
+    }
+}
+
+/// Reserves the keys of a batch and reads back whose message each now names.
+async fn reserve_keys(db: &mut SqliteConnection, items: &[NewMessage]) -> Result<Vec<Enqueued>, StoreError> {
+    let mut wanted: HashMap<(u16, i64, &str), (MessageId, [u8; 32])> = HashMap::new();
+    for message in items {
+        if let Some(key) = &message.idempotency {
+            // Two calls with one key in the same batch: the first has it.
+            wanted.entry((key.lane.0, message.app, &key.key)).or_insert((message.id, key.digest));
+        }
+    }
+    let mut outcomes = vec![Enqueued::Accepted; items.len()];
+    if wanted.is_empty() {
+        return Ok(outcomes);
+    }
+    let rows: Vec<_> = wanted
+        .iter()
+        .map(|(&(lane, app, key), (id, digest))| (lane, app, key, hex(id.0), hex::encode(digest), id.created_at()))
+        .collect();
+    let rows = json(&rows)?;
+    sqlx::query(RESERVE_KEYS).bind(&rows).bind(IDEMPOTENCY_LIFE).execute(&mut *db).await?;
+    let mut holders = HashMap::new();
+    for row in sqlx::query(READ_KEYS).bind(&rows).fetch_all(&mut *db).await? {
+        let key: (i64, i64, String) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        let message = MessageId(uuid(&row.try_get::<Vec<u8>, _>(3)?)?);
+        holders.insert(key, (message, row.try_get::<Vec<u8>, _>(4)?));
+    }
+    for (message, outcome) in items.iter().zip(&mut outcomes) {
+        let Some(key) = &message.idempotency else { continue };
+        match holders.get(&(i64::from(key.lane.0), message.app, key.key.clone())) {
+            Some((holder, _)) if *holder == message.id => {}
+            Some((holder, digest)) if digest.as_slice() == key.digest => *outcome = Enqueued::Replayed(*holder),
+            _ => *outcome = Enqueued::KeyReused,
+        }
+    }
+    Ok(outcomes)
+}
+
+/// `on_empty_balance: refuse`: the balance less what is already under way, the earlier ones of this batch too.
+async fn check_grants(db: &mut SqliteConnection, items: &[NewMessage], outcomes: &mut [Enqueued]) -> Result<(), StoreError> {
+    let asking: Vec<_> = items
+        .iter()
+        .enumerate()
+        .filter(|(at, message)| message.needs_grant && outcomes[*at] == Enqueued::Accepted)
+        .map(|(at, message)| (at, message.id.lane().0, message.template, &message.openid))
+        .collect();
+    if asking.is_empty() {
+        return Ok(());
+    }
+    let mut available = HashMap::new();
+    for row in sqlx::query(AVAILABLE).bind(json(&asking)?).fetch_all(&mut *db).await? {
+        let at: i64 = row.try_get(0)?;
+        available.insert(usize::try_from(at).unwrap_or(usize::MAX), row.try_get::<i64, _>(1)? - row.try_get::<i64, _>(2)?);
+    }
+    let mut taken: HashMap<(i64, &str), i64> = HashMap::new();
+    let mut released = Vec::new();
+    for (at, _, template, openid) in asking {
+        let taken = taken.entry((template, openid)).or_default();
+        if available.get(&at).copied().unwrap_or(0) - *taken > 0 {
+            *taken += 1;
+        } else {
+            outcomes[at] = Enqueued::NoGrant;
+            released.extend(items[at].idempotency.as_ref().map(|key| (key.lane.0, items[at].app, &key.key)));
+        }
+    }
+    // A refused message must not hold its key: asked again after a new grant, it is a new attempt.
+    if !released.is_empty() {
+        sqlx::query("delete from idempotency where (lane, app, key) in (select v->>0, v->>1, v->>2 from (select value v from json_each($1)))")
+            .bind(json(&released)?)
+            .execute(db)
+            .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,143 @@
+//! Which message a receipt belongs to (architecture: Receipts). Messages of one subscriber and template that
+//! may have reached WeChat are a chain, newest first (`subscription.last_sent`, `message_state.previous_sent`),
+//! so the search touches only rows of that one person and needs no index over msgids.
+
+use domain::message::{OutcomeKind, Position, Receipt, State};
+use domain::{MessageId, Millis};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
+use uuid::Uuid;
+
+use super::accounts::Key;
+use super::{hex, json, uuid};
+use crate::error::StoreError;
+
+/// A message of the chain.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Sent {
+    pub(crate) id: MessageId,
+    pub(crate) position: Position,
+    pub(crate) msgid: Option<i64>,
+    pub(crate) attempt_at: Millis,
+}
+
+/// How far back a receipt without a match is searched.
+const DEPTH: i64 = 200;
+
+const CHAIN: &str = "
+with recursive chain (at, depth, id, state, outcome, receipt, cancel_requested, ambiguous, msgid, attempt_at, previous) as (
+    select b.v->>0, 1, s.id, s.state, s.outcome, s.receipt, s.cancel_requested, s.ambiguous, s.msgid, s.attempt_at, s.previous_sent
+    from (select value v from json_each($1)) b join message_state s on s.id = unhex(b.v->>1)
+    union all
+    select c.at, c.depth + 1, s.id, s.state, s.outcome, s.receipt, s.cancel_requested, s.ambiguous, s.msgid, s.attempt_at, s.previous_sent
+    from chain c join message_state s on s.id = c.previous where c.depth < $2
+)
+select at, id, state, outcome, receipt, cancel_requested, ambiguous, msgid, attempt_at from chain order by at, depth";
+
+const IN_FLIGHT: &str = "
+select b.v->>'lane', b.v->>'template', b.v->>'openid' from (select value v from json_each($1)) b
+where exists (select 1 from reserved r join in_flight f on f.lane = r.lane and f.id = r.id
+    where r.lane = b.v->>'lane' and r.template = b.v->>'template' and r.openid = b.v->>'openid')";
+
+/// The chains that begin at `heads`, newest first; `deep` beyond the head itself.
+pub(crate) async fn chains(
+    db: &mut SqliteConnection,
+    heads: &[Option<Uuid>],
+    deep: bool,
+) -> Result<Vec<Vec<Sent>>, StoreError> {
+    let rows: Vec<_> = heads.iter().enumerate().filter_map(|(at, head)| head.map(|head| (at, hex(head)))).collect();
+    let mut found = vec![Vec::new(); heads.len()];
+    if rows.is_empty() {
+        return Ok(found);
+    }
+    let depth = if deep { DEPTH } else { 1 };
+    for row in sqlx::query(CHAIN).bind(json(&rows)?).bind(depth).fetch_all(db).await? {
+        let at = usize::try_from(row.try_get::<i64, _>(0)?).map_err(|_| StoreError::Corrupt("a batch"))?;
+        if let Some(chain) = found.get_mut(at) {
+            chain.push(Sent {
+                id: MessageId(uuid(&row.try_get::<Vec<u8>, _>(1)?)?),
+                position: position(&row, 2)?,
+                msgid: row.try_get(7)?,
+                attempt_at: row.try_get::<Option<i64>, _>(8)?.unwrap_or(0),
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// Those of `keys` that have a message in flight: a receipt that matches nothing yet may be its, so it waits
+/// for the answer.
+pub(crate) async fn in_flight(db: &mut SqliteConnection, keys: &[&Key]) -> Result<Vec<Key>, StoreError> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    sqlx::query(IN_FLIGHT)
+        .bind(json(keys)?)
+        .fetch_all(db)
+        .await?
+        .iter()
+        .map(|row| Ok(Key { lane: row.try_get(0)?, template: row.try_get(1)?, openid: row.try_get(2)? }))
+        .collect()
+}
+
+/// Reads a message's position from five columns in a row.
+pub(crate) fn position(row: &SqliteRow, from: usize) -> Result<Position, StoreError> {
+    position_at(row, from, from + 4)
+}
+
+/// Reads it where `ambiguous` stands elsewhere.
+pub(crate) fn position_at(row: &SqliteRow, from: usize, ambiguous: usize) -> Result<Position, StoreError> {
+    let corrupt = |_| StoreError::Corrupt("message_state");
+    Ok(Position {
+        state: State::try_from(row.try_get::<i16, _>(from)?).map_err(corrupt)?,
+        outcome: row.try_get::<Option<i16>, _>(from + 1)?.map(OutcomeKind::try_from).transpose().map_err(corrupt)?,
+        receipt: row.try_get::<Option<i16>, _>(from + 2)?.map(Receipt::try_from).transpose().map_err(corrupt)?,
+        cancel_requested: row.try_get(from + 3)?,
+        ambiguous: row.try_get(ambiguous)?,
+    })
+}
+
+/// The message of a chain (newest first) that a receipt belongs to: the one with its msgid; else the oldest
+/// accepted one that got no msgid and no receipt; else the oldest `unknown`.
+pub(crate) fn owner(chain: &[Sent], msgid: Option<i64>) -> Option<usize> {
+    if msgid.is_some()
+        && let Some(at) = chain.iter().position(|sent| sent.msgid == msgid)
+    {
+        return Some(at);
+    }
+    let waiting = |state: State, nameless: bool| {
+        chain.iter().rposition(|sent| {
+            sent.position.state == state
+                && sent.position.receipt.is_none()
+                && (!nameless || sent.msgid.is_none() || msgid.is_none())
+        })
+    };
+    waiting(State::Accepted, true).or_else(|| waiting(State::Unknown, false))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(state: State, msgid: Option<i64>) -> Sent {
+        Sent {
+            id: MessageId(Uuid::nil()),
+            position: Position { state, outcome: None, receipt: None, cancel_requested: false, ambiguous: false },
+            msgid,
+            attempt_at: 0,
+        }
+    }
+
+    #[test]
+    fn a_receipt_finds_its_message() {
+        use State::{Accepted, Delivered, Unknown};
+        let with_ids = [sent(Unknown, None), sent(Accepted, Some(2)), sent(Unknown, None), sent(Accepted, Some(1))];
+        assert_eq!(owner(&with_ids, Some(1)), Some(3), "by its msgid");
+        assert_eq!(owner(&with_ids, Some(9)), Some(2), "a stranger's msgid belongs to the oldest unknown");
+        let without = [sent(Unknown, None), sent(Accepted, None), sent(Accepted, None), sent(Delivered, None)];
+        assert_eq!(owner(&without, Some(9)), Some(2), "in send order");
+        assert_eq!(owner(&[sent(Unknown, None), sent(Delivered, None)], Some(9)), Some(0), "the surplus");
+        assert_eq!(owner(&[sent(Accepted, Some(1))], Some(9)), None, "another system's message");
+        assert_eq!(owner(&[], Some(9)), None);
+    }
+}

@@ -1,0 +1,243 @@
+//! Outcomes: what the send call answered, decided by whoever armed the attempt and by nobody else. The row in
+//! `in_flight` (message, attempt, epoch) is the fence: where it is gone, the answer changes nothing here.
+
+use std::collections::{HashMap, HashSet};
+
+use domain::ledger::Change;
+use domain::message::{Event, Outcome, OutcomeKind, Position, State, transition};
+use domain::{Lane, MessageId, Millis};
+use sqlx::{Row, SqliteConnection};
+use uuid::Uuid;
+
+use super::accounts::{Book, Key};
+use super::enqueue::Queue;
+use super::{hex, json, receipts, uuid};
+use crate::error::StoreError;
+use crate::sqlite::batch::Batch;
+use crate::sqlite::writer::Context;
+
+/// What became of one attempt.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    /// The lane and the epoch under which the attempt was armed.
+    pub lane: Lane,
+    /// That epoch.
+    pub epoch: i64,
+    /// Which message.
+    pub id: MessageId,
+    /// Which attempt.
+    pub attempt: i64,
+    /// The template's number.
+    pub template: i64,
+    /// To whom.
+    pub openid: String,
+    /// When the attempt began.
+    pub attempt_at: Millis,
+    /// Now.
+    pub at: Millis,
+    /// What to do.
+    pub result: Settled,
+    /// WeChat's errcode, where it answered.
+    pub errcode: Option<i64>,
+    /// WeChat's errmsg, or why there was no answer.
+    pub errmsg: Option<String>,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// With an outcome.
+    Outcome(Outcome),
+    /// It is tried again.
+    Again {
+        /// Its queue.
+        queue: Queue,
+        /// Not before this.
+        due_at: Millis,
+        /// Not after this.
+        expire_at: Millis,
+        /// Whether this attempt may have been sent.
+        ambiguous: bool,
+    },
+    /// The call was not started.
+    GivenBack {
+        /// Its queue.
+        queue: Queue,
+        /// As before.
+        due_at: Millis,
+        /// As before.
+        expire_at: Millis,
+    },
+    /// The owner of the attempt is gone and nobody knows.
+    OwnerLost,
+}
+
+const LAND: &str = "
+delete from in_flight where (lane, id, attempt, epoch) in
+    (select v->>0, unhex(v->>1), v->>2, v->>3 from (select value v from json_each($1)))
+returning id";
+const POSITIONS: &str = "
+select s.id, s.state, s.outcome, s.receipt, s.cancel_requested, s.ambiguous from (select value v from json_each($1)) b
+join message_state s on s.id = unhex(b.v->>1)";
+const WRITE: &str = "
+update message_state set state = v->>1, outcome = v->>2, errcode = v->>3, errmsg = v->>4, msgid = coalesce(v->>5, msgid),
+    ambiguous = v->>6, attempts = v->>7, due_at = coalesce(v->>8, due_at),
+    previous_sent = coalesce(unhex(v->>9), previous_sent)
+from (select value v from json_each($1)) b where message_state.id = unhex(v->>0)";
+const KEEP_ATTEMPTS: &str = "
+insert into attempt (lane, message, number, at, errcode, errmsg, ambiguous)
+select v->>0, unhex(v->>1), v->>2, v->>3, v->>4, v->>5, v->>6 from (select value v from json_each($1)) where true
+on conflict do nothing";
+pub(crate) const RELEASE: &str = "
+delete from reserved where (lane, template, openid, id) in
+    (select v->>0, v->>1, v->>2, unhex(v->>3) from (select value v from json_each($1)))";
+const REQUEUE: &str = "
+insert into ready (lane, queue, due_at, id, expire_at)
+select v->>0, v->>1, v->>2, unhex(v->>3), v->>4 from (select value v from json_each($1))";
+
+pub(crate) struct Settle;
+
+impl Batch for Settle {
+    type Item = Settlement;
+    type Outcome = bool;
+
+    async fn run(db: &mut SqliteConnection, items: &[Settlement], context: &Context) -> Result<Vec<bool>, StoreError> {
+        let landed = land(db, items).await?;
+        let valid: Vec<&Settlement> = items.iter().filter(|item| landed.contains(&item.id.0)).collect();
+        if !valid.is_empty() {
+            settle(db, &valid, context).await?;
+        }
+        Ok(items.iter().map(|item| landed.contains(&item.id.0)).collect())
+    }
+}
+
+/// Takes the attempts out of flight; those of another epoch or attempt stay.
+async fn land(db: &mut SqliteConnection, items: &[Settlement]) -> Result<HashSet<Uuid>, StoreError> {
+    let mut rows: Vec<_> = items.iter().map(|item| (item.lane.0, hex(item.id.0), item.attempt, item.epoch)).collect();
+    rows.sort_unstable();
+    sqlx::query(LAND)
+        .bind(json(&rows)?)
+        .fetch_all(db)
+        .await?
+        .iter()
+        .map(|row| uuid(&row.try_get::<Vec<u8>, _>(0)?))
+        .collect()
+}
+
+/// The rows that a batch of settlements writes besides the ledger.
+#[derive(Default)]
+struct Writes<'a> {
+    states: Vec<(String, i16, Option<i16>, Option<i64>, Option<&'a str>, Option<i64>, bool, i64, Option<i64>, Option<String>)>,
+    attempts: Vec<(u16, String, i64, i64, Option<i64>, Option<&'a str>, bool)>,
+    released: Vec<(u16, i64, &'a str, String)>,
+    requeued: Vec<(u16, i64, i64, String, i64)>,
+}
+
+async fn settle(db: &mut SqliteConnection, items: &[&Settlement], context: &Context) -> Result<(), StoreError> {
+    let positions = positions(db, items).await?;
+    let key = |item: &Settlement| Key { lane: item.lane.0, template: item.template, openid: item.openid.clone() };
+    let touching = items.iter().filter(|item| matches!(item.result, Settled::Outcome(_) | Settled::OwnerLost));
+    let keys = touching.map(|item| (key(item), context.templates.kind(item.template)));
+    let mut book = Book::load(db, keys).await?;
+    let mut writes = Writes::default();
+    let now = items.iter().map(|item| item.at).max().unwrap_or(0);
+    for item in items {
+        let Some(before) = positions.get(&item.id.0) else { continue };
+        let after = transition(before, &event(item)).unwrap_or_else(|refusal| {
+            tracing::error!(message = %item.id, %refusal, "an outcome does not fit the message's state");
+            *before
+        });
+        let mut previous = None;
+        if after.state != before.state
+            && let Some(outcome) = after.outcome
+        {
+            let key = key(item);
+            let change = match outcome {
+                OutcomeKind::Accepted => Some(Change::Accepted { attempt_at: item.attempt_at }),
+                OutcomeKind::Refused => Some(Change::Refused43101 { attempt_at: item.attempt_at }),
+                OutcomeKind::Failed | OutcomeKind::Unknown => None,
+            };
+            if let Some(change) = change {
+                book.apply(db, &key, change, item.at, Some(item.id.0)).await?;
+            }
+            let may_have_been_sent = matches!(outcome, OutcomeKind::Accepted | OutcomeKind::Unknown);
+            if may_have_been_sent && before.outcome.is_none() {
+                previous = book.link_sent(&key, item.id.0);
+            }
+        }
+        writes.add(item, after, previous);
+    }
+    book.write(db, &context.ledger_ids, now).await?;
+    writes.write(db).await
+}
+
+fn event(item: &Settlement) -> Event {
+    match item.result {
+        Settled::Outcome(outcome) => Event::Answered(outcome),
+        Settled::Again { ambiguous: true, .. } => Event::RetryAmbiguous,
+        Settled::Again { ambiguous: false, .. } => Event::RetryLater,
+        Settled::GivenBack { .. } => Event::GivenBack,
+        Settled::OwnerLost => Event::OwnerLost,
+    }
+}
+
+async fn positions(db: &mut SqliteConnection, items: &[&Settlement]) -> Result<HashMap<Uuid, Position>, StoreError> {
+    let rows: Vec<_> = items.iter().map(|item| (0, hex(item.id.0))).collect();
+    sqlx::query(POSITIONS)
+        .bind(json(&rows)?)
+        .fetch_all(db)
+        .await?
+        .iter()
+        .map(|row| {
+            let id = uuid(&row.try_get::<Vec<u8>, _>(0)?)?;
+            Ok((id, receipts::position(row, 1)?))
+        })
+        .collect()
+}
+
+impl<'a> Writes<'a> {
+    fn add(&mut self, item: &'a Settlement, after: Position, previous: Option<Uuid>) {
+        let id = hex(item.id.0);
+        let msgid = match item.result {
+            Settled::Outcome(Outcome::Accepted { msgid }) => msgid.and_then(|msgid| i64::try_from(msgid).ok()),
+            _ => None,
+        };
+        let (mut attempts, mut due_at) = (item.attempt, None);
+        if after.state == State::Queued
+            && let Settled::Again { queue, due_at: due, expire_at, .. } | Settled::GivenBack { queue, due_at: due, expire_at } = item.result
+        {
+            due_at = Some(due);
+            self.requeued.push((item.lane.0, queue.0, due, id.clone(), expire_at));
+        }
+        match item.result {
+            Settled::GivenBack { .. } => attempts -= 1,
+            Settled::Again { ambiguous, .. } => self.attempts.push((
+                item.lane.0, id.clone(), item.attempt, item.attempt_at, item.errcode, item.errmsg.as_deref(), ambiguous,
+            )),
+            Settled::Outcome(_) | Settled::OwnerLost => {}
+        }
+        if !after.state.is_open() {
+            self.released.push((item.lane.0, item.template, &item.openid, id.clone()));
+        }
+        self.states.push((
+            id, after.state.code(), after.outcome.map(OutcomeKind::code), item.errcode, item.errmsg.as_deref(), msgid,
+            after.ambiguous, attempts, due_at, previous.map(hex),
+        ));
+    }
+
+    async fn write(mut self, db: &mut SqliteConnection) -> Result<(), StoreError> {
+        self.states.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        self.released.sort_unstable();
+        sqlx::query(WRITE).bind(json(&self.states)?).execute(&mut *db).await?;
+        if !self.attempts.is_empty() {
+            sqlx::query(KEEP_ATTEMPTS).bind(json(&self.attempts)?).execute(&mut *db).await?;
+        }
+        if !self.released.is_empty() {
+            sqlx::query(RELEASE).bind(json(&self.released)?).execute(&mut *db).await?;
+        }
+        if !self.requeued.is_empty() {
+            sqlx::query(REQUEUE).bind(json(&self.requeued)?).execute(db).await?;
+        }
+        Ok(())
+    }
+}

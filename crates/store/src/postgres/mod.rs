@@ -1,0 +1,1 @@
+//! PostgreSQL: not written yet.

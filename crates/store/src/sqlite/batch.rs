@@ -1,0 +1,97 @@
+//! What the group commit runs: a batch takes many callers' rows in one set-based pass. When the merged pass
+//! fails, each caller's rows are tried alone under a savepoint, so that one bad row harms nobody else.
+
+use sqlx::SqliteConnection;
+use tokio::sync::oneshot;
+
+use crate::error::StoreError;
+
+/// One kind of hot write.
+pub(crate) trait Batch {
+    /// A row of the caller's.
+    type Item: Send + Sync;
+    /// What the caller learns of each row, in the same order.
+    type Outcome: Send;
+
+    /// Writes all `items` in one pass.
+    fn run(
+        db: &mut SqliteConnection,
+        items: &[Self::Item],
+        context: &super::writer::Context,
+    ) -> impl Future<Output = Result<Vec<Self::Outcome>, StoreError>> + Send;
+}
+
+/// The rows of one caller, and where the answer goes.
+pub(crate) struct Call<B: Batch> {
+    pub(crate) items: Vec<B::Item>,
+    pub(crate) reply: oneshot::Sender<Result<Vec<B::Outcome>, StoreError>>,
+}
+
+/// Answers that may leave only after the commit.
+pub(crate) type Finish = Box<dyn FnOnce(Option<StoreError>) + Send>;
+
+/// Runs the calls of one kind and collects their answers.
+pub(crate) async fn run_calls<B: Batch>(
+    db: &mut SqliteConnection,
+    calls: Vec<Call<B>>,
+    context: &super::writer::Context,
+    finish: &mut Vec<Finish>,
+) -> Result<(), StoreError>
+where
+    B: 'static,
+{
+    if calls.is_empty() {
+        return Ok(());
+    }
+    let mut items = Vec::new();
+    let mut callers = Vec::with_capacity(calls.len());
+    for call in calls {
+        callers.push((call.items.len(), call.reply));
+        items.extend(call.items);
+    }
+    match attempt::<B>(db, &items, context).await {
+        Ok(mut outcomes) => {
+            for (count, reply) in callers.into_iter().rev() {
+                let own = outcomes.split_off(outcomes.len().saturating_sub(count));
+                finish.push(after_commit(reply, Ok(own)));
+            }
+        }
+        Err(error) if callers.len() == 1 => {
+            finish.extend(callers.into_iter().map(|(_, reply)| after_commit(reply, Err(error.clone()))));
+        }
+        Err(_) => {
+            let mut from = 0;
+            for (count, reply) in callers {
+                let own = attempt::<B>(db, &items[from..from + count], context).await;
+                finish.push(after_commit(reply, own));
+                from += count;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn attempt<B: Batch>(
+    db: &mut SqliteConnection,
+    items: &[B::Item],
+    context: &super::writer::Context,
+) -> Result<Vec<B::Outcome>, StoreError> {
+    sqlx::query("savepoint batch").execute(&mut *db).await?;
+    let outcome = B::run(db, items, context).await;
+    if outcome.is_err() {
+        context.templates.forget();
+        sqlx::query("rollback to batch").execute(&mut *db).await?;
+    }
+    sqlx::query("release batch").execute(&mut *db).await?;
+    outcome
+}
+
+fn after_commit<T: Send + 'static>(
+    reply: oneshot::Sender<Result<T, StoreError>>,
+    outcome: Result<T, StoreError>,
+) -> Finish {
+    Box::new(move |failed| {
+        // A caller that has gone away does not need its answer.
+        let _ = reply.send(failed.map_or(outcome, Err));
+    })
+}

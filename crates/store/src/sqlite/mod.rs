@@ -1,0 +1,5 @@
+//! The embedded engine: opening the file, the one writer with its group commit, read-only connections.
+
+pub(crate) mod batch;
+pub(crate) mod open;
+pub(crate) mod writer;

@@ -1,0 +1,127 @@
+//! Opening an SQLite database the one way it is opened: WAL with full sync, one writer, a pool that only reads,
+//! a lock file that keeps a second worker out.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
+
+use crate::error::OpenError;
+
+/// Earlier ones can corrupt a WAL that two connections use (SQLite's release notes of 3.51.3).
+const OLDEST: (u32, u32, u32) = (3, 51, 3);
+const READERS: u32 = 6;
+/// Other commands write beside a running server: each waits this long for the file.
+const BUSY: Duration = Duration::from_secs(10);
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// The connections of one opened file.
+pub(crate) struct Opened {
+    pub(crate) writer: SqliteConnection,
+    pub(crate) readers: SqlitePool,
+    /// Held for as long as this process is the file's worker.
+    pub(crate) lock: Option<File>,
+}
+
+/// Whether a migration is waiting, without touching the file.
+pub(crate) async fn pending_migrations(path: &Path) -> Result<Vec<String>, OpenError> {
+    let done: i64 = if path.exists() {
+        let mut db = options(path).read_only(true).connect().await?;
+        sqlx::query_scalar("select coalesce((select max(version) from _sqlx_migrations), 0)")
+            .fetch_one(&mut db)
+            .await
+            .unwrap_or(0)
+    } else {
+        0
+    };
+    Ok(MIGRATIONS
+        .iter()
+        .filter(|step| step.version > done)
+        .map(|step| format!("{:04} {}", step.version, step.description))
+        .collect())
+}
+
+pub(crate) async fn open(path: &Path, worker: bool) -> Result<Opened, OpenError> {
+    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+        std::fs::create_dir_all(directory).map_err(|source| file_error(directory, source))?;
+    }
+    let lock = if worker { Some(lock(path)?) } else { None };
+    let existed = path.exists();
+    let mut writer = options(path).create_if_missing(true).connect().await?;
+    check_version(&mut writer).await?;
+    if existed && !pending_migrations(path).await?.is_empty() {
+        back_up(&mut writer, path).await?;
+    }
+    MIGRATIONS.run(&mut writer).await?;
+    let readers = SqlitePoolOptions::new()
+        .max_connections(READERS)
+        .acquire_timeout(Duration::from_secs(5))
+        .connect_lazy_with(options(path).read_only(true));
+    Ok(Opened { writer, readers, lock })
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .page_size(4096)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY)
+        .pragma("journal_size_limit", "67108864")
+        .pragma("cache_size", "-65536")
+        .pragma("temp_store", "memory")
+        .statement_cache_capacity(256)
+        .log_statements(tracing::log::LevelFilter::Trace)
+        .log_slow_statements(tracing::log::LevelFilter::Warn, Duration::from_secs(1))
+}
+
+/// The path of the file that a worker holds a lock on.
+fn lock_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    PathBuf::from(name)
+}
+
+/// Whether a worker is serving the file right now.
+pub(crate) fn is_served(path: &Path) -> bool {
+    matches!(lock(path), Err(OpenError::InUse(_)))
+}
+
+fn lock(path: &Path) -> Result<File, OpenError> {
+    let lock_path = lock_path(path);
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&lock_path)
+        .map_err(|source| file_error(&lock_path, source))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.display().to_string())),
+        Err(TryLockError::Error(source)) => Err(file_error(&lock_path, source)),
+    }
+}
+
+async fn check_version(db: &mut SqliteConnection) -> Result<(), OpenError> {
+    let version: String = sqlx::query_scalar("select sqlite_version()").fetch_one(db).await?;
+    let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
+    let mut part = || parts.next().unwrap_or(0);
+    if (part(), part(), part()) < OLDEST { Err(OpenError::OldSqlite(version)) } else { Ok(()) }
+}
+
+/// A file is copied before it is migrated, beside itself.
+async fn back_up(db: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {
+    let version: i64 = sqlx::query_scalar("select coalesce(max(version), 0) from _sqlx_migrations").fetch_one(&mut *db).await?;
+    let copy = path.with_extension(format!("before-{:04}.db", version + 1));
+    if !copy.exists() {
+        sqlx::query("vacuum into $1").bind(copy.display().to_string()).execute(db).await?;
+    }
+    Ok(())
+}
+
+fn file_error(path: &Path, source: std::io::Error) -> OpenError {
+    OpenError::File { path: path.display().to_string(), source }
+}

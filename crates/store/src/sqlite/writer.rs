@@ -1,0 +1,234 @@
+//! The one writer of an SQLite file: callers hand in rows and wait for the commit that they were part of. A
+//! commit costs one sync however many callers share it; urgent work goes before bulk; the task is never
+//! cancelled in the middle of a transaction, since it belongs to nobody's request.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{LedgerIds, Lanes};
+use futures::future::BoxFuture;
+use sqlx::SqliteConnection;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use super::batch::{Batch, Call, Finish, run_calls};
+use crate::error::StoreError;
+use crate::hot::{append, apply, arm, enqueue, settle};
+use crate::templates::TemplateIds;
+
+/// Rows that one commit takes at most: keeps a writer's transaction near 20 ms.
+const ROWS_PER_COMMIT: usize = 2_048;
+const QUEUE: usize = 4_096;
+/// How often an idle writer looks whether another process wrote.
+const FOREIGN_POLL: Duration = Duration::from_millis(100);
+
+/// What the batches need beside the connection.
+pub(crate) struct Context {
+    pub(crate) lanes: Lanes,
+    pub(crate) ledger_ids: LedgerIds,
+    pub(crate) templates: TemplateIds,
+}
+
+pub(crate) type Cold =
+    Box<dyn for<'c> FnOnce(&'c mut SqliteConnection, &'c Context) -> BoxFuture<'c, Finish> + Send>;
+
+pub(crate) enum Job {
+    Append(Call<append::Append>),
+    Enqueue(Call<enqueue::Enqueue>),
+    Arm(Call<arm::Arming>),
+    Settle(Call<settle::Settle>),
+    Apply(Call<apply::Apply>),
+    Cold(Cold),
+}
+
+impl Job {
+    fn rows(&self) -> usize {
+        match self {
+            Self::Append(call) => call.items.len(),
+            Self::Enqueue(call) => call.items.len(),
+            Self::Arm(call) => call.items.len(),
+            Self::Settle(call) => call.items.len(),
+            Self::Apply(call) => call.items.len(),
+            Self::Cold(_) => 1,
+        }
+    }
+}
+
+/// How soon a write wants to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Urgency {
+    /// Somebody waits: callbacks, single messages, arming, outcomes.
+    Urgent,
+    /// Imports, expansion, retention.
+    #[expect(dead_code, reason = "campaign expansion and retention will be the users")]
+    Bulk,
+}
+
+/// A handle to the writer task.
+#[derive(Clone)]
+pub(crate) struct Writer {
+    urgent: mpsc::Sender<Job>,
+    bulk: mpsc::Sender<Job>,
+    /// Wakes whoever watches for the commits of other processes.
+    pub(crate) foreign: Arc<Notify>,
+}
+
+impl Writer {
+    /// Starts the task; it ends when the last handle is dropped.
+    pub(crate) fn start(db: SqliteConnection, context: Arc<Context>) -> Self {
+        let (urgent, urgent_jobs) = mpsc::channel(QUEUE);
+        let (bulk, bulk_jobs) = mpsc::channel(QUEUE);
+        let foreign = Arc::new(Notify::new());
+        let task = Task { db, context, urgent: urgent_jobs, bulk: bulk_jobs, foreign: Arc::clone(&foreign), seen: 0 };
+        tokio::spawn(task.run());
+        Self { urgent, bulk, foreign }
+    }
+
+    /// Hands rows of one kind to the writer and waits for the commit.
+    pub(crate) async fn call<B: Batch>(
+        &self,
+        wrap: fn(Call<B>) -> Job,
+        items: Vec<B::Item>,
+    ) -> Result<Vec<B::Outcome>, StoreError> {
+        if items.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (reply, answer) = oneshot::channel();
+        self.submit(wrap(Call { items, reply }), Urgency::Urgent).await?;
+        answer.await.map_err(|_| stopped())?
+    }
+
+    /// Runs a rare write in a savepoint of its own, inside the next commit.
+    pub(crate) async fn cold<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut SqliteConnection, &'c Context) -> BoxFuture<'c, Result<T, StoreError>> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let job: Cold = Box::new(move |db, context| {
+            Box::pin(async move {
+                let outcome = savepoint(db, context, work).await;
+                Box::new(move |failed: Option<StoreError>| {
+                    let _ = reply.send(failed.map_or(outcome, Err));
+                }) as Finish
+            })
+        });
+        self.submit(Job::Cold(job), Urgency::Urgent).await?;
+        answer.await.map_err(|_| stopped())?
+    }
+
+    async fn submit(&self, job: Job, urgency: Urgency) -> Result<(), StoreError> {
+        let queue = match urgency {
+            Urgency::Urgent => &self.urgent,
+            Urgency::Bulk => &self.bulk,
+        };
+        queue.send(job).await.map_err(|_| stopped())
+    }
+}
+
+async fn savepoint<T, F>(db: &mut SqliteConnection, context: &Context, work: F) -> Result<T, StoreError>
+where
+    F: for<'c> FnOnce(&'c mut SqliteConnection, &'c Context) -> BoxFuture<'c, Result<T, StoreError>>,
+{
+    sqlx::query("savepoint cold").execute(&mut *db).await?;
+    let outcome = work(db, context).await;
+    if outcome.is_err() {
+        context.templates.forget();
+        sqlx::query("rollback to cold").execute(&mut *db).await?;
+    }
+    sqlx::query("release cold").execute(&mut *db).await?;
+    outcome
+}
+
+fn stopped() -> StoreError {
+    StoreError::from(sqlx::Error::WorkerCrashed)
+}
+
+struct Task {
+    db: SqliteConnection,
+    context: Arc<Context>,
+    urgent: mpsc::Receiver<Job>,
+    bulk: mpsc::Receiver<Job>,
+    foreign: Arc<Notify>,
+    seen: i64,
+}
+
+impl Task {
+    async fn run(mut self) {
+        while let Some(first) = self.next().await {
+            let mut jobs = vec![first];
+            let mut rows = jobs[0].rows();
+            while rows < ROWS_PER_COMMIT {
+                let Ok(job) = self.urgent.try_recv().or_else(|_| self.bulk.try_recv()) else { break };
+                rows += job.rows();
+                jobs.push(job);
+            }
+            self.commit(jobs).await;
+        }
+        // The last handle is gone: fold the WAL back so that the file stands alone.
+        let _ = sqlx::query("pragma wal_checkpoint(truncate)").execute(&mut self.db).await;
+    }
+
+    async fn next(&mut self) -> Option<Job> {
+        loop {
+            tokio::select! {
+                biased;
+                job = self.urgent.recv() => return job,
+                Some(job) = self.bulk.recv() => return Some(job),
+                () = tokio::time::sleep(FOREIGN_POLL) => self.look_for_foreign_commits().await,
+            }
+        }
+    }
+
+    /// `data_version` changes on this connection only when another one committed.
+    async fn look_for_foreign_commits(&mut self) {
+        if let Ok(version) = sqlx::query_scalar::<_, i64>("pragma data_version").fetch_one(&mut self.db).await
+            && version != self.seen
+        {
+            self.seen = version;
+            self.foreign.notify_waiters();
+        }
+    }
+
+    async fn commit(&mut self, jobs: Vec<Job>) {
+        let mut finish = Vec::with_capacity(jobs.len());
+        let failed = match self.transaction(jobs, &mut finish).await {
+            Ok(()) => None,
+            Err(error) => {
+                tracing::error!(%error, "a group commit failed");
+                let _ = sqlx::query("rollback").execute(&mut self.db).await;
+                self.context.templates.forget();
+                Some(error)
+            }
+        };
+        for answer in finish {
+            answer(failed.clone());
+        }
+    }
+
+    async fn transaction(&mut self, jobs: Vec<Job>, finish: &mut Vec<Finish>) -> Result<(), StoreError> {
+        let (mut appends, mut enqueues, mut arms) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut settles, mut applies, mut colds) = (Vec::new(), Vec::new(), Vec::new());
+        for job in jobs {
+            match job {
+                Job::Append(call) => appends.push(call),
+                Job::Enqueue(call) => enqueues.push(call),
+                Job::Arm(call) => arms.push(call),
+                Job::Settle(call) => settles.push(call),
+                Job::Apply(call) => applies.push(call),
+                Job::Cold(work) => colds.push(work),
+            }
+        }
+        let (db, context) = (&mut self.db, &*self.context);
+        sqlx::query("begin immediate").execute(&mut *db).await?;
+        run_calls(db, appends, context, finish).await?;
+        run_calls(db, settles, context, finish).await?;
+        run_calls(db, applies, context, finish).await?;
+        run_calls(db, enqueues, context, finish).await?;
+        run_calls(db, arms, context, finish).await?;
+        for work in colds {
+            finish.push(work(db, context).await);
+        }
+        sqlx::query("commit").execute(db).await?;
+        Ok(())
+    }
+}

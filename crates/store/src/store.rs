@@ -1,0 +1,263 @@
+//! Opening a database, and the handle that everybody else holds.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use domain::lane::DEFAULT_LANES;
+use domain::{Clock, Entropy, Lane, Lanes, LedgerIds, Millis};
+use sqlx::SqlitePool;
+use tokio::sync::Notify;
+
+use crate::error::{OpenError, StoreError};
+use crate::hot::arm::Arm;
+use crate::hot::claim::{self, Claimed, Waiting};
+use crate::hot::enqueue::Queue;
+use crate::hot::settle::Settlement;
+use crate::secrets::MasterKey;
+use crate::sqlite::open::{self, Opened};
+use crate::sqlite::writer::{Context, Job, Writer};
+use crate::templates::TemplateIds;
+
+/// What a process wants to do with a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Own the lanes: apply, send. One per SQLite file.
+    Worker,
+    /// Anything else, beside a running worker: append, read, administer.
+    Guest,
+}
+
+/// How a database is opened.
+#[derive(Debug, Clone)]
+pub struct OpenOptions {
+    /// `sqlite:PATH`.
+    pub url: String,
+    /// The key of its secrets.
+    pub master: MasterKey,
+    /// What for.
+    pub role: Role,
+}
+
+/// A handle to an open database; cloning is cheap. The writer ends when the last clone is gone.
+#[derive(Clone)]
+pub struct Store {
+    pub(crate) writer: Writer,
+    pub(crate) readers: SqlitePool,
+    pub(crate) master: MasterKey,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) hints: Arc<Hints>,
+    lanes: Lanes,
+    path: Arc<PathBuf>,
+    /// Keeps the worker's lock file open.
+    _lock: Arc<Option<std::fs::File>>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// The file that a `sqlite:` URL names.
+///
+/// # Errors
+/// [`OpenError::Unsupported`] for every other URL.
+pub fn sqlite_path(url: &str) -> Result<PathBuf, OpenError> {
+    let shown = || OpenError::Unsupported(url.split_once(':').map_or(url, |(scheme, _)| scheme).to_owned());
+    let path = url.strip_prefix("sqlite:").ok_or_else(shown)?;
+    let path = path.strip_prefix("//").unwrap_or(path);
+    if path.is_empty() { Err(shown()) } else { Ok(PathBuf::from(path)) }
+}
+
+/// Whether a worker serves this database right now.
+///
+/// # Errors
+/// [`OpenError::Unsupported`] for a URL that this version does not serve.
+pub fn is_served(url: &str) -> Result<bool, OpenError> {
+    Ok(open::is_served(&sqlite_path(url)?))
+}
+
+/// The migrations that opening would run, without running them.
+///
+/// # Errors
+/// Where the file cannot be read.
+pub async fn pending_migrations(url: &str) -> Result<Vec<String>, OpenError> {
+    open::pending_migrations(&sqlite_path(url)?).await
+}
+
+impl Store {
+    /// Opens a database, making and migrating it where needed.
+    ///
+    /// # Errors
+    /// See [`OpenError`]: a wrong master key, a second worker, a file that cannot be used.
+    pub async fn open(options: OpenOptions, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Self, OpenError> {
+        let path = sqlite_path(&options.url)?;
+        let Opened { mut writer, readers, lock } = open::open(&path, options.role == Role::Worker).await?;
+        let lanes = settle_meta(&mut writer, &options.master, clock.now()).await?;
+        let last: i64 = sqlx::query_scalar("select coalesce(max(id), 0) from ledger").fetch_one(&mut writer).await?;
+        let context = Context { lanes, ledger_ids: LedgerIds::after(last), templates: TemplateIds::default() };
+        let writer = Writer::start(writer, Arc::new(context));
+        let hints = Arc::new(Hints::default());
+        tokio::spawn(watch_foreign(Arc::clone(&writer.foreign), Arc::downgrade(&hints)));
+        Ok(Self {
+            writer,
+            readers,
+            master: options.master,
+            entropy,
+            hints,
+            lanes,
+            path: Arc::new(path),
+            _lock: Arc::new(lock),
+        })
+    }
+
+    /// How many lanes this database has.
+    pub fn lanes(&self) -> Lanes {
+        self.lanes
+    }
+
+    /// Where the file is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// News of work, for the lanes' owner.
+    pub fn hints(&self) -> &Hints {
+        &self.hints
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// Where it does not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("select 1").execute(&self.readers).await?;
+        Ok(())
+    }
+
+    /// The head of a queue: messages that are due, in order.
+    ///
+    /// # Errors
+    /// Where the database is away.
+    pub async fn claim(&self, lane: Lane, queue: Queue, now: Millis, limit: i64) -> Result<Vec<Claimed>, StoreError> {
+        claim::claim(&self.readers, lane, queue, now, limit).await
+    }
+
+    /// Every queue that holds something.
+    ///
+    /// # Errors
+    /// Where the database is away.
+    pub async fn waiting(&self) -> Result<Vec<Waiting>, StoreError> {
+        claim::queues(&self.readers).await
+    }
+
+    /// Makes attempts durable; tells which of them may start.
+    ///
+    /// # Errors
+    /// Where the database is away: then none may start.
+    pub async fn arm(&self, attempts: Vec<Arm>) -> Result<Vec<bool>, StoreError> {
+        self.writer.call(Job::Arm, attempts).await
+    }
+
+    /// Keeps the outcomes of attempts; tells which of them counted.
+    ///
+    /// # Errors
+    /// Where the database is away: then they must be kept and given again.
+    pub async fn settle(&self, outcomes: Vec<Settlement>) -> Result<Vec<bool>, StoreError> {
+        let counted = self.writer.call(Job::Settle, outcomes).await?;
+        self.hints.something_settled();
+        Ok(counted)
+    }
+}
+
+/// The lanes of the database and the id of its master key: written once, compared ever after.
+async fn settle_meta(db: &mut sqlx::SqliteConnection, master: &MasterKey, now: Millis) -> Result<Lanes, OpenError> {
+    for (key, value) in
+        [("lanes", DEFAULT_LANES.to_string()), ("master_key", master.id()), ("created_at", now.to_string())]
+    {
+        sqlx::query("insert into meta (key, value) values ($1, $2) on conflict do nothing")
+            .bind(key)
+            .bind(value)
+            .execute(&mut *db)
+            .await?;
+    }
+    let read = "select value from meta where key = $1";
+    let expected: String = sqlx::query_scalar(read).bind("master_key").fetch_one(&mut *db).await?;
+    if expected != master.id() {
+        return Err(OpenError::WrongMasterKey { expected, given: master.id() });
+    }
+    let lanes: String = sqlx::query_scalar(read).bind("lanes").fetch_one(db).await?;
+    lanes.parse().map(Lanes::new).map_err(|_| StoreError::Corrupt("meta.lanes").into())
+}
+
+/// Turns a foreign commit into "look everywhere".
+async fn watch_foreign(foreign: Arc<Notify>, hints: std::sync::Weak<Hints>) {
+    loop {
+        foreign.notified().await;
+        let Some(hints) = hints.upgrade() else { return };
+        hints.look_everywhere();
+    }
+}
+
+/// What is new since somebody last asked. A hint only makes things quick: the poll finds the same work.
+#[derive(Debug, Default)]
+pub struct Hints {
+    news: Mutex<News>,
+    work: Notify,
+    settled: Notify,
+}
+
+/// Where to look for work.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct News {
+    /// Queues that got messages.
+    pub queues: HashSet<(Lane, Queue)>,
+    /// Lanes whose inbox got rows.
+    pub inbox: HashSet<Lane>,
+    /// Another process wrote: look at everything.
+    pub everywhere: bool,
+}
+
+impl Hints {
+    /// Takes the news, leaving none.
+    pub fn take(&self) -> News {
+        std::mem::take(&mut *self.news.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Waits until there is news.
+    pub async fn wait(&self) {
+        self.work.notified().await;
+    }
+
+    /// Says that a look everywhere is due.
+    pub fn look_everywhere(&self) {
+        self.tell(|news| news.everywhere = true);
+    }
+
+    pub(crate) fn queued(&self, queues: impl Iterator<Item = (Lane, Queue)>) {
+        self.tell(|news| news.queues.extend(queues));
+    }
+
+    pub(crate) fn arrived(&self, lanes: Vec<Lane>) {
+        if !lanes.is_empty() {
+            self.tell(|news| news.inbox.extend(lanes));
+        }
+    }
+
+    pub(crate) fn something_settled(&self) {
+        self.settled.notify_waiters();
+    }
+
+    /// Resolves after the next commit of outcomes or receipts.
+    pub(crate) fn settled(&self) -> impl Future<Output = ()> + '_ {
+        let mut notified = Box::pin(self.settled.notified());
+        notified.as_mut().enable();
+        notified
+    }
+
+    fn tell(&self, change: impl FnOnce(&mut News)) {
+        change(&mut self.news.lock().unwrap_or_else(PoisonError::into_inner));
+        self.work.notify_one();
+    }
+}

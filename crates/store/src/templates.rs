@@ -1,0 +1,225 @@
+//! Templates: what the last sync read from WeChat, and the numbers by which the hot tables name them. A
+//! template that an event names before any sync gets its number then.
+
+use std::collections::HashMap;
+use std::sync::{PoisonError, RwLock};
+
+use domain::Millis;
+use domain::ledger::TemplateKind;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
+
+use crate::Store;
+use crate::error::StoreError;
+use crate::hot::json;
+
+/// A template as it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredTemplate {
+    /// Its number.
+    pub number: i64,
+    /// WeChat's id.
+    pub template_id: String,
+    /// Its title; empty until the first sync.
+    pub title: String,
+    /// One-time or long-term; one-time until a sync says otherwise.
+    pub kind: TemplateKind,
+    /// WeChat's content text.
+    pub content: String,
+    /// WeChat's example text.
+    pub example: String,
+    /// The parsed fields as JSON, written by the service.
+    pub fields: String,
+    /// When a sync last saw it.
+    pub synced_at: Option<Millis>,
+    /// When a sync first missed it.
+    pub gone_at: Option<Millis>,
+}
+
+/// A template as a sync read it.
+#[derive(Debug, Clone)]
+pub struct SyncedTemplate {
+    /// WeChat's id.
+    pub template_id: String,
+    /// Its title.
+    pub title: String,
+    /// One-time or long-term.
+    pub kind: TemplateKind,
+    /// WeChat's content text.
+    pub content: String,
+    /// WeChat's example text.
+    pub example: String,
+    /// The parsed fields as JSON.
+    pub fields: String,
+}
+
+type Numbers = HashMap<(i64, String), i64>;
+
+/// Numbers and kinds that were read before; forgotten whenever a transaction fails.
+#[derive(Default)]
+pub(crate) struct TemplateIds {
+    known: RwLock<(Numbers, HashMap<i64, (String, TemplateKind)>)>,
+}
+
+const NUMBERS: &str = "
+select t.app, t.template_id, t.id, t.kind from (select value v from json_each($1)) b
+join template t on t.app = v->>0 and t.template_id = v->>1";
+const ENSURE: &str = "
+insert into template (app, template_id, title, kind, content, example, fields)
+select v->>0, v->>1, '', 2, '', '', '[]' from (select value v from json_each($1)) where true
+on conflict (app, template_id) do nothing";
+
+impl TemplateIds {
+    /// The numbers of the wanted templates, made where there are none.
+    pub(crate) async fn ensure<'w>(
+        &self,
+        db: &mut SqliteConnection,
+        wanted: impl Iterator<Item = (i64, &'w str)>,
+    ) -> Result<Numbers, StoreError> {
+        let mut numbers = Numbers::new();
+        let mut missing = Vec::new();
+        {
+            let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+            for (app, template_id) in wanted {
+                let key = (app, template_id.to_owned());
+                match known.0.get(&key) {
+                    Some(number) => drop(numbers.insert(key, *number)),
+                    None => missing.push(key),
+                }
+            }
+        }
+        missing.sort_unstable();
+        missing.dedup();
+        for create in [false, true] {
+            if missing.is_empty() {
+                break;
+            }
+            let wanted = json(&missing)?;
+            if create {
+                sqlx::query(ENSURE).bind(&wanted).execute(&mut *db).await?;
+            }
+            for row in sqlx::query(NUMBERS).bind(&wanted).fetch_all(&mut *db).await? {
+                let key: (i64, String) = (row.try_get(0)?, row.try_get(1)?);
+                let number = row.try_get(2)?;
+                self.learn(key.clone(), number, kind(row.try_get(3)?));
+                numbers.insert(key, number);
+            }
+            missing.retain(|key| !numbers.contains_key(key));
+        }
+        Ok(numbers)
+    }
+
+    fn learn(&self, key: (i64, String), number: i64, kind: TemplateKind) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.1.insert(number, (key.1.clone(), kind));
+        known.0.insert(key, number);
+    }
+
+    /// Whether grants of a template are counted; what nobody has read yet counts as one-time.
+    pub(crate) fn kind(&self, number: i64) -> TemplateKind {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.1.get(&number).map_or(TemplateKind::OneTime, |(_, kind)| *kind)
+    }
+
+    pub(crate) fn forget(&self) {
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Default::default();
+    }
+}
+
+fn kind(code: i16) -> TemplateKind {
+    if code == 3 { TemplateKind::LongTerm } else { TemplateKind::OneTime }
+}
+
+/// WeChat's own numbers of the kinds.
+fn kind_code(kind: TemplateKind) -> i16 {
+    match kind {
+        TemplateKind::OneTime => 2,
+        TemplateKind::LongTerm => 3,
+    }
+}
+
+const SYNC: &str = "
+insert into template (app, template_id, title, kind, content, example, fields, synced_at, gone_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, null)
+on conflict (app, template_id) do update set title = excluded.title, kind = excluded.kind, content = excluded.content,
+    example = excluded.example, fields = excluded.fields, synced_at = excluded.synced_at, gone_at = null";
+const COLUMNS: &str = "id, template_id, title, kind, content, example, fields, synced_at, gone_at";
+
+impl Store {
+    /// Records what a sync read: new and changed templates, and which are gone.
+    ///
+    /// # Errors
+    /// Where the database is away.
+    pub async fn sync_templates(&self, app: i64, read: Vec<SyncedTemplate>, now: Millis) -> Result<(), StoreError> {
+        self.writer
+            .cold(move |db, context| {
+                Box::pin(async move {
+                    for t in &read {
+                        sqlx::query(SYNC)
+                            .bind(app)
+                            .bind(&t.template_id)
+                            .bind(&t.title)
+                            .bind(kind_code(t.kind))
+                            .bind(&t.content)
+                            .bind(&t.example)
+                            .bind(&t.fields)
+                            .bind(now)
+                            .execute(&mut *db)
+                            .await?;
+                    }
+                    sqlx::query("update template set gone_at = $2 where app = $1 and gone_at is null and synced_at is not null and synced_at <> $2")
+                        .bind(app)
+                        .bind(now)
+                        .execute(&mut *db)
+                        .await?;
+                    context.templates.forget();
+                    Ok(())
+                })
+            })
+            .await
+    }
+
+    /// The templates of an app, by title.
+    ///
+    /// # Errors
+    /// Where the database is away.
+    pub async fn templates(&self, app: i64) -> Result<Vec<StoredTemplate>, StoreError> {
+        let statement = format!("select {COLUMNS} from template where app = $1 order by title, id");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(app).fetch_all(&self.readers).await?;
+        rows.iter().map(stored).collect()
+    }
+
+    /// One template of an app by WeChat's id.
+    ///
+    /// # Errors
+    /// Where the database is away.
+    pub async fn template(&self, app: i64, template_id: &str) -> Result<Option<StoredTemplate>, StoreError> {
+        let statement = format!("select {COLUMNS} from template where app = $1 and template_id = $2");
+        let row = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(app).bind(template_id).fetch_optional(&self.readers).await?;
+        row.as_ref().map(stored).transpose()
+    }
+
+    /// One template by its number.
+    ///
+    /// # Errors
+    /// Where the database is away.
+    pub async fn template_by_number(&self, number: i64) -> Result<Option<StoredTemplate>, StoreError> {
+        let statement = format!("select {COLUMNS} from template where id = $1");
+        let row = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(number).fetch_optional(&self.readers).await?;
+        row.as_ref().map(stored).transpose()
+    }
+}
+
+fn stored(row: &SqliteRow) -> Result<StoredTemplate, StoreError> {
+    Ok(StoredTemplate {
+        number: row.try_get(0)?,
+        template_id: row.try_get(1)?,
+        title: row.try_get(2)?,
+        kind: kind(row.try_get(3)?),
+        content: row.try_get(4)?,
+        example: row.try_get(5)?,
+        fields: row.try_get(6)?,
+        synced_at: row.try_get(7)?,
+        gone_at: row.try_get(8)?,
+    })
+}
