@@ -1,12 +1,16 @@
+#![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
-//! Hongyan's rules without any I/O.
 
 pub mod clock;
+mod coded;
 pub mod entropy;
 pub mod id;
 pub mod lane;
+pub mod ledger;
+pub mod message;
 
 pub use clock::{Clock, ManualClock, Millis, SystemClock};
+pub use coded::{UnknownCode, UnknownName};
 pub use entropy::{Entropy, SeededEntropy, SystemEntropy};
 pub use id::{InboxId, LedgerIds, MessageId};
 pub use lane::{Lane, Lanes};

@@ -1,0 +1,19 @@
+//! The arithmetic of grants: what one subscriber × template has left, and why.
+//!
+//! The inbox's applier and the dispatcher hand each act to an [`Account`] as a [`Change`]; the store writes the
+//! [`Subscription`] and the [`Entry`]s it gives back in one transaction. Times are milliseconds UTC.
+//!
+//! What holds after every step: the balance is the sum of the entries' deltas and never negative; WeChat's word wins;
+//! every correction is an entry (`found`, `zeroed`), so that drift can be counted.
+
+mod account;
+mod entry;
+mod live;
+mod subscription;
+
+pub use account::{Account, Change, LedgerError};
+pub use entry::{Entry, EntryKind, Reason};
+pub use subscription::{Status, Subscription, TemplateKind, available};
+
+#[cfg(test)]
+mod tests;
