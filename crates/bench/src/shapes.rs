@@ -93,7 +93,13 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn inbox(shape: &Shape, page: u32, batch: u64, arguments: &Arguments, random: &mut StdRng) -> anyhow::Result<()> {
+async fn inbox(
+    shape: &Shape,
+    page: u32,
+    batch: u64,
+    arguments: &Arguments,
+    random: &mut StdRng,
+) -> anyhow::Result<()> {
     let directory = tempfile::tempdir()?;
     let mut db = open(directory.path(), page, shape.ddl).await?;
     let body = "x".repeat(420);
@@ -108,12 +114,21 @@ async fn inbox(shape: &Shape, page: u32, batch: u64, arguments: &Arguments, rand
     };
     fill(&mut db, shape.fill, arguments.rows / 4, || row(random)).await?;
     let started = Instant::now();
-    let wal = measure(&mut db, directory.path(), shape.step, arguments.measured / batch, || (0..batch).map(|_| row(random)).collect()).await?;
+    let wal = measure(&mut db, directory.path(), shape.step, arguments.measured / batch, || {
+        (0..batch).map(|_| row(random)).collect()
+    })
+    .await?;
     report(&format!("{}, page {page}", shape.name), &batch.to_string(), started, wal, arguments.measured);
     Ok(())
 }
 
-async fn message(shape: &Shape, page: u32, scattered: bool, arguments: &Arguments, random: &mut StdRng) -> anyhow::Result<()> {
+async fn message(
+    shape: &Shape,
+    page: u32,
+    scattered: bool,
+    arguments: &Arguments,
+    random: &mut StdRng,
+) -> anyhow::Result<()> {
     let directory = tempfile::tempdir()?;
     let mut db = open(directory.path(), page, shape.ddl).await?;
     let text = "x".repeat(320);
@@ -135,7 +150,10 @@ async fn message(shape: &Shape, page: u32, scattered: bool, arguments: &Argument
     let batch = 256usize;
     let started = Instant::now();
     let wal = measure(&mut db, directory.path(), shape.step, arguments.measured / batch as u64, || {
-        let chunk = ids[next..next + batch].iter().map(|id| json!([id, 1, 3_000_000_000_000_000_000i64 + next as i64])).collect();
+        let chunk = ids[next..next + batch]
+            .iter()
+            .map(|id| json!([id, 1, 3_000_000_000_000_000_000i64 + next as i64]))
+            .collect();
         next += batch;
         chunk
     })
@@ -158,7 +176,12 @@ async fn open(directory: &std::path::Path, page: u32, ddl: &'static str) -> anyh
     Ok(db)
 }
 
-async fn fill(db: &mut SqliteConnection, statement: &'static str, rows: u64, mut row: impl FnMut() -> serde_json::Value) -> anyhow::Result<()> {
+async fn fill(
+    db: &mut SqliteConnection,
+    statement: &'static str,
+    rows: u64,
+    mut row: impl FnMut() -> serde_json::Value,
+) -> anyhow::Result<()> {
     let mut transaction = db.begin().await?;
     for _ in 0..rows.div_ceil(5000) {
         let batch: Vec<_> = (0..5000).map(|_| row()).collect();
@@ -170,7 +193,13 @@ async fn fill(db: &mut SqliteConnection, statement: &'static str, rows: u64, mut
 }
 
 /// One commit per batch; gives the bytes that went to the WAL (checkpoints are left to SQLite, as in service).
-async fn measure(db: &mut SqliteConnection, directory: &std::path::Path, statement: &'static str, batches: u64, mut rows: impl FnMut() -> Vec<serde_json::Value>) -> anyhow::Result<u64> {
+async fn measure(
+    db: &mut SqliteConnection,
+    directory: &std::path::Path,
+    statement: &'static str,
+    batches: u64,
+    mut rows: impl FnMut() -> Vec<serde_json::Value>,
+) -> anyhow::Result<u64> {
     sqlx::raw_sql("pragma wal_autocheckpoint=0").execute(&mut *db).await?;
     for _ in 0..batches {
         sqlx::query(statement).bind(serde_json::to_string(&rows())?).execute(&mut *db).await?;
@@ -182,5 +211,9 @@ async fn measure(db: &mut SqliteConnection, directory: &std::path::Path, stateme
 
 #[expect(clippy::print_stdout, reason = "the figures are what this is for")]
 fn report(name: &str, batch: &str, started: Instant, wal: u64, rows: u64) {
-    println!("| {name} | {batch} | {:.1} | {} |", started.elapsed().as_micros() as f64 / rows as f64, wal / rows);
+    println!(
+        "| {name} | {batch} | {:.1} | {} |",
+        started.elapsed().as_micros() as f64 / rows as f64,
+        wal / rows
+    );
 }

@@ -97,12 +97,22 @@ impl Store {
         Ok(self.write_app(UPDATE, app, now).await? > 0)
     }
 
-    async fn write_app(&self, statement: &'static str, app: AppInput, now: Millis) -> Result<u64, StoreError> {
+    async fn write_app(
+        &self,
+        statement: &'static str,
+        app: AppInput,
+        now: Millis,
+    ) -> Result<u64, StoreError> {
         let seal = |secret: &Option<SecretString>, name: &str| {
-            secret.as_ref().map(|secret| self.master.seal(secret, &context(name, &app.app_id), &*self.entropy))
+            secret
+                .as_ref()
+                .map(|secret| self.master.seal(secret, &context(name, &app.app_id), &*self.entropy))
         };
-        let (secret, token, key) =
-            (seal(&app.secret, "secret"), seal(&app.callback_token, "callback_token"), seal(&app.aes_key, "aes_key"));
+        let (secret, token, key) = (
+            seal(&app.secret, "secret"),
+            seal(&app.callback_token, "callback_token"),
+            seal(&app.aes_key, "aes_key"),
+        );
         let app = Arc::new(app);
         self.writer
             .cold(move |db, _| {
@@ -167,7 +177,8 @@ impl Store {
                     ] {
                         sqlx::query(table).bind(&app_id).execute(&mut *db).await?;
                     }
-                    let done = sqlx::query("delete from app where app_id = $1").bind(&app_id).execute(db).await?;
+                    let done =
+                        sqlx::query("delete from app where app_id = $1").bind(&app_id).execute(db).await?;
                     Ok(done.rows_affected() > 0)
                 })
             })

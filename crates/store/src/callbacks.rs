@@ -47,7 +47,8 @@ impl Store {
     /// # Errors
     /// Where the database is away: then WeChat must be answered 503, so that it pushes again.
     pub async fn append(&self, rows: Vec<NewInboxRow>) -> Result<Vec<Appended>, StoreError> {
-        let lanes: Vec<Lane> = rows.iter().filter(|row| row.verdict.is_none()).map(|row| row.id.lane()).collect();
+        let lanes: Vec<Lane> =
+            rows.iter().filter(|row| row.verdict.is_none()).map(|row| row.id.lane()).collect();
         let outcome = self.writer.call(Job::Append, rows).await?;
         self.hints.arrived(lanes);
         Ok(outcome)
@@ -57,7 +58,12 @@ impl Store {
     ///
     /// # Errors
     /// Where the database is away.
-    pub async fn pending(&self, lane: Lane, after: Option<InboxId>, limit: i64) -> Result<Vec<Pending>, StoreError> {
+    pub async fn pending(
+        &self,
+        lane: Lane,
+        after: Option<InboxId>,
+        limit: i64,
+    ) -> Result<Vec<Pending>, StoreError> {
         apply::pending(&self.readers, lane, after, limit).await
     }
 
@@ -75,9 +81,10 @@ impl Store {
     /// # Errors
     /// Where the database is away.
     pub async fn oldest_pending(&self) -> Result<Option<Millis>, StoreError> {
-        let id: Option<Vec<u8>> = sqlx::query_scalar("select min(id) from inbox indexed by inbox_pending where verdict is null")
-            .fetch_one(&self.readers)
-            .await?;
+        let id: Option<Vec<u8>> =
+            sqlx::query_scalar("select min(id) from inbox indexed by inbox_pending where verdict is null")
+                .fetch_one(&self.readers)
+                .await?;
         Ok(id.map(|id| uuid(&id)).transpose()?.map(|id| InboxId(id).created_at()))
     }
 

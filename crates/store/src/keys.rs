@@ -64,11 +64,13 @@ impl Store {
         self.writer
             .cold(move |db, _| {
                 Box::pin(async move {
-                    let done = sqlx::query("update api_key set revoked_at = $2 where id = $1 and revoked_at is null")
-                        .bind(number)
-                        .bind(now)
-                        .execute(db)
-                        .await?;
+                    let done = sqlx::query(
+                        "update api_key set revoked_at = $2 where id = $1 and revoked_at is null",
+                    )
+                    .bind(number)
+                    .bind(now)
+                    .execute(db)
+                    .await?;
                     Ok(done.rows_affected() > 0)
                 })
             })
@@ -81,8 +83,10 @@ impl Store {
     /// Where the database is away.
     pub async fn key_by_digest(&self, digest: [u8; 32]) -> Result<Option<StoredKey>, StoreError> {
         let statement = format!("select {COLUMNS} from api_key where digest = $1 and revoked_at is null");
-        let row =
-            sqlx::query(sqlx::AssertSqlSafe(statement)).bind(digest.as_slice()).fetch_optional(&self.readers).await?;
+        let row = sqlx::query(sqlx::AssertSqlSafe(statement))
+            .bind(digest.as_slice())
+            .fetch_optional(&self.readers)
+            .await?;
         row.as_ref().map(stored).transpose()
     }
 
@@ -92,7 +96,12 @@ impl Store {
     /// Where the database is away.
     pub async fn keys(&self) -> Result<Vec<StoredKey>, StoreError> {
         let statement = format!("select {COLUMNS} from api_key order by id");
-        sqlx::query(sqlx::AssertSqlSafe(statement)).fetch_all(&self.readers).await?.iter().map(stored).collect()
+        sqlx::query(sqlx::AssertSqlSafe(statement))
+            .fetch_all(&self.readers)
+            .await?
+            .iter()
+            .map(stored)
+            .collect()
     }
 }
 

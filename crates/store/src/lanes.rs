@@ -44,7 +44,9 @@ impl Store {
             .cold(move |db, _| {
                 Box::pin(async move {
                     let mut epochs = vec![0; count];
-                    for row in sqlx::query(TAKE).bind(lanes).bind(owner).bind(lease_until).fetch_all(db).await? {
+                    for row in
+                        sqlx::query(TAKE).bind(lanes).bind(owner).bind(lease_until).fetch_all(db).await?
+                    {
                         if let Some(epoch) = epochs.get_mut(usize::from(row.try_get::<u16, _>(0)?)) {
                             *epoch = row.try_get(1)?;
                         }

@@ -105,7 +105,7 @@ const EXAMINED: i64 = 10_000;
 
 const COLUMNS: &str = "m.id, m.app, t.template_id, m.openid, m.queue, m.data, m.page, m.version, m.lang, s.due_at, \
     m.expire_at, s.state, s.outcome, s.receipt, s.cancel_requested, s.attempts, s.attempt_at, s.errcode, s.errmsg, \
-    s.ambiguous, s.msgid, s.receipt_at, s.receipt_code, s.receipt_status \
+    s.msgid, s.receipt_at, s.receipt_code, s.receipt_status \
     from message m join message_state s on s.id = m.id join template t on t.id = m.template";
 const ONE: &str = "where m.id = $1 and m.app = $2";
 /// A page looks at no more than so many rows, whatever the filter lets through.
@@ -124,7 +124,9 @@ impl Store {
     pub async fn enqueue(&self, messages: Vec<NewMessage>) -> Result<Vec<Enqueued>, StoreError> {
         let hints: Vec<_> = messages.iter().map(|m| (m.id.lane(), m.queue)).collect();
         let verdicts = self.writer.call(Job::Enqueue, messages).await?;
-        self.hints.queued(hints.into_iter().zip(&verdicts).filter(|(_, v)| **v == Enqueued::Accepted).map(|(hint, _)| hint));
+        self.hints.queued(
+            hints.into_iter().zip(&verdicts).filter(|(_, v)| **v == Enqueued::Accepted).map(|(hint, _)| hint),
+        );
         Ok(verdicts)
     }
 
@@ -224,8 +226,10 @@ impl Store {
         now: Millis,
         expire_at: Millis,
     ) -> Result<Option<(Position, Position)>, StoreError> {
-        let changed =
-            self.writer.cold(move |db, _| Box::pin(change(db, app, id, Event::Resend, Some((now, expire_at))))).await?;
+        let changed = self
+            .writer
+            .cold(move |db, _| Box::pin(change(db, app, id, Event::Resend, Some((now, expire_at)))))
+            .await?;
         if let Some(message) = self.message(app, id).await? {
             self.hints.queued(std::iter::once((id.lane(), message.queue)));
         }
@@ -236,7 +240,12 @@ impl Store {
     ///
     /// # Errors
     /// Where the database is away.
-    pub async fn expire(&self, now: Millis, after: Option<ReadyKey>, examined: i64) -> Result<(u64, Option<ReadyKey>), StoreError> {
+    pub async fn expire(
+        &self,
+        now: Millis,
+        after: Option<ReadyKey>,
+        examined: i64,
+    ) -> Result<(u64, Option<ReadyKey>), StoreError> {
         let (lane, queue, due_at, id) = after.unwrap_or((-1, 0, 0, Vec::new()));
         let rows = sqlx::query(
             "select lane, queue, due_at, id, expire_at from ready where (lane, queue, due_at, id) > ($1, $2, $3, $4)
@@ -324,7 +333,7 @@ async fn change(
     requeue: Option<(Millis, Millis)>,
 ) -> Result<Option<(Position, Position)>, StoreError> {
     let row = sqlx::query(
-        "select s.state, s.outcome, s.receipt, s.cancel_requested, s.ambiguous, m.queue, m.template, m.openid
+        "select s.state, s.outcome, s.receipt, s.cancel_requested, m.queue, m.template, m.openid
          from message_state s join message m on m.id = s.id where s.id = $1 and m.app = $2",
     )
     .bind(id.0.as_bytes().as_slice())
@@ -335,12 +344,20 @@ async fn change(
     let before = receipts::position(&row, 0)?;
     let Ok(after) = transition(&before, &event) else { return Ok(Some((before, before))) };
     if let Some((now, expire_at)) = requeue {
-        let (lane, queue, template): (u16, i64, i64) = (id.lane().0, row.try_get(5)?, row.try_get(6)?);
-        let openid: String = row.try_get(7)?;
+        let (lane, queue, template): (u16, i64, i64) = (id.lane().0, row.try_get(4)?, row.try_get(5)?);
+        let openid: String = row.try_get(6)?;
         write_position(db, id, &after, Some(now)).await?;
-        sqlx::query("update message set expire_at = $2 where id = $1").bind(id.0.as_bytes().as_slice()).bind(expire_at).execute(&mut *db).await?;
+        sqlx::query("update message set expire_at = $2 where id = $1")
+            .bind(id.0.as_bytes().as_slice())
+            .bind(expire_at)
+            .execute(&mut *db)
+            .await?;
         sqlx::query("insert into ready (lane, queue, due_at, id, expire_at) values ($1, $2, $3, $4, $5)")
-            .bind(i64::from(lane)).bind(queue).bind(now).bind(id.0.as_bytes().as_slice()).bind(expire_at)
+            .bind(i64::from(lane))
+            .bind(queue)
+            .bind(now)
+            .bind(id.0.as_bytes().as_slice())
+            .bind(expire_at)
             .execute(&mut *db)
             .await?;
         sqlx::query("insert into reserved (lane, template, openid, id) values ($1, $2, $3, $4) on conflict do nothing")
@@ -356,9 +373,13 @@ async fn change(
 }
 
 /// Takes a waiting message out of its queue for good.
-async fn leave(db: &mut SqliteConnection, id: MessageId, event: Event) -> Result<Option<Position>, StoreError> {
+async fn leave(
+    db: &mut SqliteConnection,
+    id: MessageId,
+    event: Event,
+) -> Result<Option<Position>, StoreError> {
     let row = sqlx::query(
-        "select s.state, s.outcome, s.receipt, s.cancel_requested, s.ambiguous, m.queue, s.due_at, m.template, m.openid
+        "select s.state, s.outcome, s.receipt, s.cancel_requested, m.queue, s.due_at, m.template, m.openid
          from message_state s join message m on m.id = s.id where s.id = $1",
     )
     .bind(id.0.as_bytes().as_slice())
@@ -368,8 +389,8 @@ async fn leave(db: &mut SqliteConnection, id: MessageId, event: Event) -> Result
     // Whoever deletes the row decides: an arming that was faster leaves nothing to delete.
     let gone = sqlx::query("delete from ready where lane = $1 and queue = $2 and due_at = $3 and id = $4")
         .bind(i64::from(id.lane().0))
+        .bind(row.try_get::<i64, _>(4)?)
         .bind(row.try_get::<i64, _>(5)?)
-        .bind(row.try_get::<i64, _>(6)?)
         .bind(id.0.as_bytes().as_slice())
         .execute(&mut *db)
         .await?;
@@ -378,23 +399,27 @@ async fn leave(db: &mut SqliteConnection, id: MessageId, event: Event) -> Result
     }
     write_position(db, id, &after, None).await?;
     if !after.state.is_open() {
-        let reserved = [(id.lane().0, row.try_get::<i64, _>(7)?, row.try_get::<String, _>(8)?, hex(id.0))];
+        let reserved = [(id.lane().0, row.try_get::<i64, _>(6)?, row.try_get::<String, _>(7)?, hex(id.0))];
         sqlx::query(settle::RELEASE).bind(json(&reserved)?).execute(db).await?;
     }
     Ok(Some(after))
 }
 
-async fn write_position(db: &mut SqliteConnection, id: MessageId, position: &Position, due_at: Option<Millis>) -> Result<(), StoreError> {
+async fn write_position(
+    db: &mut SqliteConnection,
+    id: MessageId,
+    position: &Position,
+    due_at: Option<Millis>,
+) -> Result<(), StoreError> {
     sqlx::query(
-        "update message_state set state = $2, outcome = $3, receipt = $4, cancel_requested = $5, ambiguous = $6,
-             due_at = coalesce($7, due_at) where id = $1",
+        "update message_state set state = $2, outcome = $3, receipt = $4, cancel_requested = $5,
+             due_at = coalesce($6, due_at) where id = $1",
     )
     .bind(id.0.as_bytes().as_slice())
     .bind(position.state.code())
     .bind(position.outcome.map(domain::message::OutcomeKind::code))
     .bind(position.receipt.map(domain::message::Receipt::code))
     .bind(position.cancel_requested)
-    .bind(position.ambiguous)
     .bind(due_at)
     .execute(db)
     .await?;
@@ -402,7 +427,7 @@ async fn write_position(db: &mut SqliteConnection, id: MessageId, position: &Pos
 }
 
 fn stored(row: &SqliteRow) -> Result<StoredMessage, StoreError> {
-    let position = receipts::position_at(row, 11, 19)?;
+    let position = receipts::position(row, 11)?;
     let (errcode, errmsg): (Option<i64>, Option<String>) = (row.try_get(17)?, row.try_get(18)?);
     let attempt_at: Option<i64> = row.try_get(16)?;
     // A retried attempt was moved to its own table; the row keeps the one that is under way or was the last.
@@ -415,13 +440,13 @@ fn stored(row: &SqliteRow) -> Result<StoredMessage, StoreError> {
             errmsg: errmsg.clone().filter(|_| position.outcome.is_some()),
             ambiguous: position.state == State::Unknown,
         });
-    let receipt_at: Option<i64> = row.try_get(21)?;
+    let receipt_at: Option<i64> = row.try_get(20)?;
     let receipt = receipt_at
         .map(|at| {
             Ok::<_, StoreError>(StoredReceipt {
                 at,
-                error_code: row.try_get::<Option<i64>, _>(22)?.unwrap_or(0),
-                error_status: row.try_get::<Option<String>, _>(23)?.unwrap_or_default(),
+                error_code: row.try_get::<Option<i64>, _>(21)?.unwrap_or(0),
+                error_status: row.try_get::<Option<String>, _>(22)?.unwrap_or_default(),
             })
         })
         .transpose()?;
@@ -439,7 +464,7 @@ fn stored(row: &SqliteRow) -> Result<StoredMessage, StoreError> {
         expire_at: row.try_get(10)?,
         position,
         attempts: attempts.into_iter().collect(),
-        msgid: row.try_get(20)?,
+        msgid: row.try_get(19)?,
         errcode,
         errmsg,
         receipt,

@@ -43,7 +43,8 @@ impl MasterKey {
             .decode(text.expose_secret().trim())
             .map(Zeroizing::new)
             .map_err(|_| BadMasterKey)?;
-        let bytes: Zeroizing<[u8; 32]> = Zeroizing::new(bytes.as_slice().try_into().map_err(|_| BadMasterKey)?);
+        let bytes: Zeroizing<[u8; 32]> =
+            Zeroizing::new(bytes.as_slice().try_into().map_err(|_| BadMasterKey)?);
         Ok(Self::from_bytes(&bytes))
     }
 

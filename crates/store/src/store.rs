@@ -91,12 +91,18 @@ impl Store {
     ///
     /// # Errors
     /// See [`OpenError`]: a wrong master key, a second worker, a file that cannot be used.
-    pub async fn open(options: OpenOptions, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Self, OpenError> {
+    pub async fn open(
+        options: OpenOptions,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, OpenError> {
         let path = sqlite_path(&options.url)?;
         let Opened { mut writer, readers, lock } = open::open(&path, options.role == Role::Worker).await?;
         let lanes = settle_meta(&mut writer, &options.master, clock.now()).await?;
-        let last: i64 = sqlx::query_scalar("select coalesce(max(id), 0) from ledger").fetch_one(&mut writer).await?;
-        let context = Context { lanes, ledger_ids: LedgerIds::after(last), templates: TemplateIds::default() };
+        let last: i64 =
+            sqlx::query_scalar("select coalesce(max(id), 0) from ledger").fetch_one(&mut writer).await?;
+        let context =
+            Context { lanes, ledger_ids: LedgerIds::after(last), templates: TemplateIds::default() };
         let writer = Writer::start(writer, Arc::new(context));
         let hints = Arc::new(Hints::default());
         tokio::spawn(watch_foreign(Arc::clone(&writer.foreign), Arc::downgrade(&hints)));
@@ -140,7 +146,13 @@ impl Store {
     ///
     /// # Errors
     /// Where the database is away.
-    pub async fn claim(&self, lane: Lane, queue: Queue, now: Millis, limit: i64) -> Result<Vec<Claimed>, StoreError> {
+    pub async fn claim(
+        &self,
+        lane: Lane,
+        queue: Queue,
+        now: Millis,
+        limit: i64,
+    ) -> Result<Vec<Claimed>, StoreError> {
         claim::claim(&self.readers, lane, queue, now, limit).await
     }
 
@@ -172,7 +184,11 @@ impl Store {
 }
 
 /// The lanes of the database and the id of its master key: written once, compared ever after.
-async fn settle_meta(db: &mut sqlx::SqliteConnection, master: &MasterKey, now: Millis) -> Result<Lanes, OpenError> {
+async fn settle_meta(
+    db: &mut sqlx::SqliteConnection,
+    master: &MasterKey,
+    now: Millis,
+) -> Result<Lanes, OpenError> {
     for (key, value) in
         [("lanes", DEFAULT_LANES.to_string()), ("master_key", master.id()), ("created_at", now.to_string())]
     {

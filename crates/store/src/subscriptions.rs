@@ -95,7 +95,12 @@ impl Store {
     ///
     /// # Errors
     /// Where the database is away.
-    pub async fn ledger_of(&self, app: i64, openid: &str, template_id: &str) -> Result<Vec<StoredEntry>, StoreError> {
+    pub async fn ledger_of(
+        &self,
+        app: i64,
+        openid: &str,
+        template_id: &str,
+    ) -> Result<Vec<StoredEntry>, StoreError> {
         let lane = self.lanes().of_openid(openid);
         let mut db = self.readers.acquire().await?;
         let newest: Option<Option<i64>> = sqlx::query_scalar(
@@ -115,7 +120,12 @@ impl Store {
     ///
     /// # Errors
     /// Where the database is away.
-    pub async fn ledger(&self, app: i64, after: i64, limit: i64) -> Result<Vec<(String, String, StoredEntry)>, StoreError> {
+    pub async fn ledger(
+        &self,
+        app: i64,
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<(String, String, StoredEntry)>, StoreError> {
         let statement = "
             select l.id, l.kind, l.reason, l.delta, l.balance, l.act_at, l.written_at, l.reference, l.note, l.openid, t.template_id
             from ledger l join template t on t.id = l.template

@@ -71,17 +71,16 @@ on conflict (app, template_id) do nothing";
 
 impl TemplateIds {
     /// The numbers of the wanted templates, made where there are none.
-    pub(crate) async fn ensure<'w>(
+    pub(crate) async fn ensure(
         &self,
         db: &mut SqliteConnection,
-        wanted: impl Iterator<Item = (i64, &'w str)>,
+        wanted: Vec<(i64, String)>,
     ) -> Result<Numbers, StoreError> {
         let mut numbers = Numbers::new();
         let mut missing = Vec::new();
         {
             let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-            for (app, template_id) in wanted {
-                let key = (app, template_id.to_owned());
+            for key in wanted {
                 match known.0.get(&key) {
                     Some(number) => drop(numbers.insert(key, *number)),
                     None => missing.push(key),
@@ -150,7 +149,12 @@ impl Store {
     ///
     /// # Errors
     /// Where the database is away.
-    pub async fn sync_templates(&self, app: i64, read: Vec<SyncedTemplate>, now: Millis) -> Result<(), StoreError> {
+    pub async fn sync_templates(
+        &self,
+        app: i64,
+        read: Vec<SyncedTemplate>,
+        now: Millis,
+    ) -> Result<(), StoreError> {
         self.writer
             .cold(move |db, context| {
                 Box::pin(async move {
@@ -195,7 +199,11 @@ impl Store {
     /// Where the database is away.
     pub async fn template(&self, app: i64, template_id: &str) -> Result<Option<StoredTemplate>, StoreError> {
         let statement = format!("select {COLUMNS} from template where app = $1 and template_id = $2");
-        let row = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(app).bind(template_id).fetch_optional(&self.readers).await?;
+        let row = sqlx::query(sqlx::AssertSqlSafe(statement))
+            .bind(app)
+            .bind(template_id)
+            .fetch_optional(&self.readers)
+            .await?;
         row.as_ref().map(stored).transpose()
     }
 
@@ -205,7 +213,8 @@ impl Store {
     /// Where the database is away.
     pub async fn template_by_number(&self, number: i64) -> Result<Option<StoredTemplate>, StoreError> {
         let statement = format!("select {COLUMNS} from template where id = $1");
-        let row = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(number).fetch_optional(&self.readers).await?;
+        let row =
+            sqlx::query(sqlx::AssertSqlSafe(statement)).bind(number).fetch_optional(&self.readers).await?;
         row.as_ref().map(stored).transpose()
     }
 }

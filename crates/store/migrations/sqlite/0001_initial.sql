@@ -146,7 +146,7 @@ create table message_state (
     outcome smallint,
     receipt smallint,
     cancel_requested boolean not null,
-    ambiguous boolean not null,
+    linked boolean not null,
     attempts bigint not null,
     due_at bigint not null,
     attempt_at bigint,

@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use domain::ledger::{Account, Change, Entry, EntryKind, LedgerError, Reason, Status, Subscription, TemplateKind};
+use domain::ledger::{
+    Account, Change, Entry, EntryKind, LedgerError, Reason, Status, Subscription, TemplateKind,
+};
 use domain::{LedgerIds, Millis};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
@@ -25,6 +27,7 @@ pub struct Key {
 }
 
 pub(crate) struct Held {
+    kind: TemplateKind,
     account: Account,
     last_entry: Option<i64>,
     pub(crate) last_sent: Option<Uuid>,
@@ -132,7 +135,11 @@ impl Book {
     }
 
     /// The rows to write: entries in time order, subscriptions in key order.
-    pub(crate) fn rows(&mut self, ids: &LedgerIds, now: Millis) -> (Vec<EntryColumns<'_>>, Vec<SubscriptionColumns<'_>>) {
+    pub(crate) fn rows(
+        &mut self,
+        ids: &LedgerIds,
+        now: Millis,
+    ) -> (Vec<EntryColumns<'_>>, Vec<SubscriptionColumns<'_>>) {
         let (mut entries, mut subscriptions) = (Vec::new(), Vec::new());
         for (key, held) in &mut self.0 {
             if !held.touched {
@@ -141,22 +148,48 @@ impl Book {
             for entry in held.account.new_entries() {
                 let id = ids.next(now);
                 entries.push((
-                    id, key.lane, key.template, key.openid.as_str(), entry.kind.code(), entry.reason.code(), entry.delta,
-                    entry.balance, entry.act_at, entry.written_at, entry.reference.map(hex), None, held.last_entry,
+                    id,
+                    key.lane,
+                    key.template,
+                    key.openid.as_str(),
+                    entry.kind.code(),
+                    entry.reason.code(),
+                    entry.delta,
+                    entry.balance,
+                    entry.act_at,
+                    entry.written_at,
+                    entry.reference.map(hex),
+                    None,
+                    held.last_entry,
                 ));
                 held.last_entry = Some(id);
             }
             let s = held.account.subscription();
             subscriptions.push((
-                key.lane, key.template, key.openid.as_str(), s.status.code(), s.status_at, s.balance, s.known,
-                s.last_grant_at, s.refused_at, s.found_open, held.last_entry, held.last_sent.map(hex),
+                key.lane,
+                key.template,
+                key.openid.as_str(),
+                s.status.code(),
+                s.status_at,
+                s.balance,
+                s.known,
+                s.last_grant_at,
+                s.refused_at,
+                s.found_open,
+                held.last_entry,
+                held.last_sent.map(hex),
             ));
         }
         (entries, subscriptions)
     }
 
     /// Writes what changed.
-    pub(crate) async fn write(&mut self, db: &mut SqliteConnection, ids: &LedgerIds, now: Millis) -> Result<(), StoreError> {
+    pub(crate) async fn write(
+        &mut self,
+        db: &mut SqliteConnection,
+        ids: &LedgerIds,
+        now: Millis,
+    ) -> Result<(), StoreError> {
         let (entries, subscriptions) = self.rows(ids, now);
         if !entries.is_empty() {
             sqlx::query(WRITE_ENTRIES).bind(json(&entries)?).execute(&mut *db).await?;
@@ -168,7 +201,12 @@ impl Book {
     }
 
     /// For engines that load by other means.
-    pub(crate) fn insert(&mut self, key: Key, kind: TemplateKind, found: Option<(Subscription, Option<i64>, Option<Uuid>)>) {
+    pub(crate) fn insert(
+        &mut self,
+        key: Key,
+        kind: TemplateKind,
+        found: Option<(Subscription, Option<i64>, Option<Uuid>)>,
+    ) {
         let held = self.0.entry(key).or_insert_with(|| Held::empty(kind));
         if let Some((subscription, last_entry, last_sent)) = found {
             held.fill(subscription, last_entry, last_sent);
@@ -176,7 +214,13 @@ impl Book {
     }
 
     /// Applies an act whose rule needs no past; gives false where it would.
-    pub(crate) fn apply_without_past(&mut self, key: &Key, change: Change, written_at: Millis, reference: Option<Uuid>) -> bool {
+    pub(crate) fn apply_without_past(
+        &mut self,
+        key: &Key,
+        change: Change,
+        written_at: Millis,
+        reference: Option<Uuid>,
+    ) -> bool {
         let Some(held) = self.0.get_mut(key) else { return false };
         if held.account.needs_past(&change) {
             return false;
@@ -188,19 +232,30 @@ impl Book {
 
 impl Held {
     fn empty(kind: TemplateKind) -> Self {
-        Self { account: Account::new(Subscription::default(), kind), last_entry: None, last_sent: None, touched: false }
+        Self {
+            kind,
+            account: Account::new(Subscription::default(), kind),
+            last_entry: None,
+            last_sent: None,
+            touched: false,
+        }
     }
 
     fn fill(&mut self, subscription: Subscription, last_entry: Option<i64>, last_sent: Option<Uuid>) {
-        let kind = self.account.template();
-        *self = Self { account: Account::new(subscription, kind), last_entry, last_sent, touched: false };
+        *self = Self {
+            account: Account::new(subscription, self.kind),
+            last_entry,
+            last_sent,
+            ..Self::empty(self.kind)
+        };
     }
 }
 
 /// Reads the columns of a subscription from `status` on.
 pub(crate) fn subscription(row: &SqliteRow, from: usize) -> Result<Subscription, StoreError> {
     Ok(Subscription {
-        status: Status::try_from(row.try_get::<i16, _>(from)?).map_err(|_| StoreError::Corrupt("subscription.status"))?,
+        status: Status::try_from(row.try_get::<i16, _>(from)?)
+            .map_err(|_| StoreError::Corrupt("subscription.status"))?,
         status_at: row.try_get(from + 1)?,
         balance: row.try_get(from + 2)?,
         known: row.try_get(from + 3)?,
@@ -226,7 +281,10 @@ pub struct StoredEntry {
 }
 
 /// The entries of one account, oldest first, by walking back from the newest.
-pub(crate) async fn chain(db: &mut SqliteConnection, newest: Option<i64>) -> Result<Vec<StoredEntry>, StoreError> {
+pub(crate) async fn chain(
+    db: &mut SqliteConnection,
+    newest: Option<i64>,
+) -> Result<Vec<StoredEntry>, StoreError> {
     let Some(newest) = newest else { return Ok(Vec::new()) };
     sqlx::query(CHAIN).bind(newest).fetch_all(db).await?.iter().map(stored_entry).collect()
 }

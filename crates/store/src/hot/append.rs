@@ -132,7 +132,19 @@ returning id, pushes";
 
 /// The columns of a row, as they stand in the batch.
 pub(crate) type Columns<'r> = (
-    String, u16, i64, i64, String, i64, &'static str, &'r str, i64, Option<i16>, Option<&'r str>, Option<i64>, &'r str,
+    String,
+    u16,
+    i64,
+    i64,
+    String,
+    i64,
+    &'static str,
+    &'r str,
+    i64,
+    Option<i16>,
+    Option<&'r str>,
+    Option<i64>,
+    &'r str,
 );
 
 /// Rows of one batch that are the same event are folded into one that counts them.

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use domain::ledger::Change;
-use domain::message::{Event, OutcomeKind, Receipt, transition};
+use domain::message::{Event, OutcomeKind, Receipt, State, transition};
 use domain::{InboxId, Lane, Millis};
 use serde_json::{Value, json as object};
 use sqlx::{Row, SqliteConnection, SqlitePool};
@@ -31,8 +31,7 @@ pub struct Pending {
     pub body: String,
 }
 
-pub(crate) const PENDING: &str =
-    "select id, app, received_at, body from inbox where verdict is null and lane = $1 and id > $2 order by id limit $3";
+pub(crate) const PENDING: &str = "select id, app, received_at, body from inbox where verdict is null and lane = $1 and id > $2 order by id limit $3";
 pub(crate) const PENDING_LANES: &str = "
 with recursive next (lane) as (
     select * from (select lane from inbox where verdict is null order by lane limit 1)
@@ -142,6 +141,11 @@ join lane l on l.id = b.v->>1 and l.epoch = b.v->>2";
 const MARK: &str = "
 update inbox set verdict = v->>1, reason = v->>2, effects = v->>3, applied_at = v->>4
 from (select value v from json_each($1)) b where inbox.id = unhex(v->>0)";
+/// A message that waits for its next attempt has arrived by the one before.
+const UNQUEUE: &str = "
+delete from ready where (lane, queue, due_at, id) in
+    (select s.lane, m.queue, s.due_at, s.id from (select value v from json_each($1)) b
+     join message_state s on s.id = unhex(b.v->>1) join message m on m.id = s.id)";
 const RECEIVE: &str = "
 update message_state set state = v->>1, outcome = v->>2, receipt = v->>3, receipt_at = v->>4, receipt_code = v->>5,
     receipt_status = v->>6, msgid = coalesce(msgid, v->>7)
@@ -153,12 +157,20 @@ impl Batch for Apply {
     type Item = ToApply;
     type Outcome = Application;
 
-    async fn run(db: &mut SqliteConnection, items: &[ToApply], context: &Context) -> Result<Vec<Application>, StoreError> {
+    async fn run(
+        db: &mut SqliteConnection,
+        items: &[ToApply],
+        context: &Context,
+    ) -> Result<Vec<Application>, StoreError> {
         let ours = fenced(db, items).await?;
         let mut pass = Pass::prepare(db, items, context).await?;
         let mut outcomes = Vec::with_capacity(items.len());
         for item in items {
-            outcomes.push(if ours.contains(&item.id) { pass.item(db, item).await? } else { Application::NotOurs });
+            outcomes.push(if ours.contains(&item.id) {
+                pass.item(db, item).await?
+            } else {
+                Application::NotOurs
+            });
         }
         pass.write(db, context).await?;
         Ok(outcomes)
@@ -186,12 +198,20 @@ struct Pass {
     marks: Vec<(String, i16, Option<String>, Option<String>, i64)>,
     received: Vec<(String, i16, Option<i16>, Option<i16>, i64, i64, String, Option<i64>)>,
     released: Vec<(u16, i64, String, String)>,
+    unqueued: Vec<(i64, String)>,
     now: Millis,
 }
 
 impl Pass {
-    async fn prepare(db: &mut SqliteConnection, items: &[ToApply], context: &Context) -> Result<Self, StoreError> {
-        let wanted = items.iter().flat_map(|item| item.acts.iter().map(|act| (item.app, act.template_id.as_str())));
+    async fn prepare(
+        db: &mut SqliteConnection,
+        items: &[ToApply],
+        context: &Context,
+    ) -> Result<Self, StoreError> {
+        let mut wanted = Vec::new();
+        for item in items {
+            wanted.extend(item.acts.iter().map(|act| (item.app, act.template_id.clone())));
+        }
         let templates = context.templates.ensure(db, wanted).await?;
         let mut pass = Self {
             templates,
@@ -201,16 +221,17 @@ impl Pass {
             marks: Vec::with_capacity(items.len()),
             received: Vec::new(),
             released: Vec::new(),
+            unqueued: Vec::new(),
             now: items.iter().map(|item| item.at).max().unwrap_or(0),
         };
-        let keys: Vec<_> = items
-            .iter()
-            .flat_map(|item| item.acts.iter().filter_map(|act| pass.key(item, act)))
-            .map(|key| {
-                let kind = context.templates.kind(key.template);
-                (key, kind)
-            })
-            .collect();
+        let mut keys = Vec::new();
+        for item in items {
+            keys.extend(item.acts.iter().filter_map(|act| pass.key(item, act)));
+        }
+        let keys = keys
+            .into_iter()
+            .map(|key| (context.templates.kind(key.template), key))
+            .map(|(kind, key)| (key, kind));
         pass.book = Book::load(db, keys).await?;
         pass.load_chains(db, items).await?;
         Ok(pass)
@@ -239,7 +260,10 @@ impl Pass {
             self.chains.extend(keys.into_iter().zip(found));
             wanted.retain(|key, msgids| {
                 let chain = self.chains.get(key).map_or(&[][..], Vec::as_slice);
-                msgids.len() > 1 || msgids.iter().any(|msgid| msgid.is_none() || !chain.iter().any(|sent| sent.msgid == *msgid))
+                msgids.len() > 1
+                    || msgids
+                        .iter()
+                        .any(|msgid| msgid.is_none() || !chain.iter().any(|sent| sent.msgid == *msgid))
             });
             if wanted.is_empty() {
                 return Ok(());
@@ -280,7 +304,8 @@ impl Pass {
                 }));
             }
         }
-        let (verdict, reason) = item.set_aside.clone().map_or((Verdict::Applied, None), |(verdict, why)| (verdict, Some(why)));
+        let (verdict, reason) =
+            item.set_aside.clone().map_or((Verdict::Applied, None), |(verdict, why)| (verdict, Some(why)));
         let effects = (!effects.is_empty()).then(|| Value::Array(effects).to_string());
         self.marks.push((hex(item.id.0), verdict.code(), reason, effects, item.at));
         Ok(Application::Done)
@@ -300,19 +325,32 @@ impl Pass {
         };
         let receipt = if code == 0 { Receipt::Delivered } else { Receipt::Undelivered };
         let effect = object!({ "receipt": status, "message": sent.id.to_string() });
-        let Ok(after) = transition(&sent.position, &Event::ReceiptArrived(receipt)) else { return Ok(effect) };
+        let Ok(after) = transition(&sent.position, &Event::ReceiptArrived(receipt)) else {
+            return Ok(effect);
+        };
+        // A receipt proves that WeChat accepted; where no answer said so before, the grant is taken now.
         let newly_accepted =
-            sent.position.outcome != Some(OutcomeKind::Accepted) && after.outcome == Some(OutcomeKind::Accepted);
+            sent.position.outcome != Some(OutcomeKind::Accepted) && sent.position.receipt.is_none();
         let was_open = sent.position.state.is_open();
+        let was_queued = sent.position.state == State::Queued;
         sent.position = after;
         sent.msgid = sent.msgid.or(msgid);
         let (id, attempt_at) = (sent.id, sent.attempt_at);
         self.received.push((
-            hex(id.0), after.state.code(), after.outcome.map(OutcomeKind::code), after.receipt.map(Receipt::code), at, code,
-            status.to_owned(), msgid,
+            hex(id.0),
+            after.state.code(),
+            after.outcome.map(OutcomeKind::code),
+            after.receipt.map(Receipt::code),
+            at,
+            code,
+            status.to_owned(),
+            msgid,
         ));
         if was_open && !after.state.is_open() {
             self.released.push((key.lane, key.template, key.openid.clone(), hex(id.0)));
+        }
+        if was_queued {
+            self.unqueued.push((0, hex(id.0)));
         }
         if newly_accepted {
             self.book.apply(db, key, Change::Accepted { attempt_at }, self.now, Some(reference.0)).await?;
@@ -323,7 +361,13 @@ impl Pass {
     async fn write(mut self, db: &mut SqliteConnection, context: &Context) -> Result<(), StoreError> {
         self.book.write(db, &context.ledger_ids, self.now).await?;
         self.received.sort_unstable();
-        for (statement, rows) in [(RECEIVE, json(&self.received)?), (RELEASE, json(&self.released)?), (MARK, json(&self.marks)?)] {
+        let writes = [
+            (UNQUEUE, json(&self.unqueued)?),
+            (RECEIVE, json(&self.received)?),
+            (RELEASE, json(&self.released)?),
+            (MARK, json(&self.marks)?),
+        ];
+        for (statement, rows) in writes {
             if rows != "[]" {
                 sqlx::query(statement).bind(rows).execute(&mut *db).await?;
             }

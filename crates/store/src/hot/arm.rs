@@ -54,7 +54,11 @@ impl Batch for Arming {
     type Item = Arm;
     type Outcome = bool;
 
-    async fn run(db: &mut SqliteConnection, items: &[Arm], _context: &Context) -> Result<Vec<bool>, StoreError> {
+    async fn run(
+        db: &mut SqliteConnection,
+        items: &[Arm],
+        _context: &Context,
+    ) -> Result<Vec<bool>, StoreError> {
         let now = items.iter().map(|arm| arm.at).max().unwrap_or(0);
         let mut rows: Vec<_> = items.iter().map(columns).collect();
         rows.sort_unstable_by(|a, b| a.4.cmp(&b.4));
@@ -66,7 +70,8 @@ impl Batch for Arming {
             .into_iter()
             .map(|row| row.try_get(0))
             .collect::<Result<_, _>>()?;
-        let armed: Vec<bool> = items.iter().map(|arm| taken.contains(arm.id.0.as_bytes().as_slice())).collect();
+        let armed: Vec<bool> =
+            items.iter().map(|arm| taken.contains(arm.id.0.as_bytes().as_slice())).collect();
         rows.retain(|row| hex::decode(&row.4).is_ok_and(|id| taken.contains(&id)));
         if !rows.is_empty() {
             let rows = json(&rows)?;

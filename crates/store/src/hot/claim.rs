@@ -1,6 +1,7 @@
 //! Claiming is a read: the owner of a lane keeps the heads of its queues in memory. A paused queue is never
 //! asked for, so the million behind it costs nothing.
 
+use domain::message::OutcomeKind;
 use domain::{Lane, MessageId, Millis};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqlitePool};
@@ -42,7 +43,7 @@ pub struct Claimed {
 
 pub(crate) const CLAIM: &str = "
 select r.lane, r.queue, r.due_at, r.id, r.expire_at, m.template, m.openid, m.data, m.page, m.version, m.lang,
-    s.attempts, s.ambiguous
+    s.attempts, s.outcome
 from (select lane, queue, due_at, id, expire_at from ready
       where lane = $1 and queue = $2 and due_at <= $3 order by due_at, id limit $4) r
 join message m on m.id = r.id
@@ -93,7 +94,8 @@ fn claimed(row: &SqliteRow) -> Result<Claimed, StoreError> {
         version: row.try_get(9)?,
         lang: row.try_get(10)?,
         attempts: row.try_get(11)?,
-        ambiguous: row.try_get(12)?,
+        // An unresolved earlier attempt is kept as the outcome `unknown` (domain::message::Position).
+        ambiguous: row.try_get::<Option<i16>, _>(12)? == Some(OutcomeKind::Unknown.code()),
     })
 }
 
@@ -113,6 +115,12 @@ pub(crate) async fn queues(readers: &SqlitePool) -> Result<Vec<Waiting>, StoreEr
         .fetch_all(readers)
         .await?
         .iter()
-        .map(|row| Ok(Waiting { lane: Lane(row.try_get(0)?), queue: Queue(row.try_get(1)?), due_at: row.try_get(2)? }))
+        .map(|row| {
+            Ok(Waiting {
+                lane: Lane(row.try_get(0)?),
+                queue: Queue(row.try_get(1)?),
+                due_at: row.try_get(2)?,
+            })
+        })
         .collect()
 }

@@ -127,7 +127,7 @@ insert into message (id, lane, app, template, openid, queue, data, page, version
 select unhex(v->>0), v->>1, v->>2, v->>3, v->>4, v->>5, v->>6, v->>7, v->>8, v->>9, v->>10
 from (select value v from json_each($1))";
 pub(crate) const INSERT_STATES: &str = "
-insert into message_state (id, lane, state, cancel_requested, ambiguous, attempts, due_at)
+insert into message_state (id, lane, state, cancel_requested, linked, attempts, due_at)
 select unhex(v->>0), v->>1, v->>11, false, false, 0, v->>12 from (select value v from json_each($1))";
 pub(crate) const INSERT_READY: &str = "
 insert into ready (lane, queue, due_at, id, expire_at)
@@ -142,7 +142,11 @@ impl Batch for Enqueue {
     type Item = NewMessage;
     type Outcome = Enqueued;
 
-    async fn run(db: &mut SqliteConnection, items: &[NewMessage], _context: &Context) -> Result<Vec<Enqueued>, StoreError> {
+    async fn run(
+        db: &mut SqliteConnection,
+        items: &[NewMessage],
+        _context: &Context,
+    ) -> Result<Vec<Enqueued>, StoreError> {
         let mut outcomes = reserve_keys(db, items).await?;
         check_grants(db, items, &mut outcomes).await?;
         let mut rows: Vec<_> = items
@@ -150,8 +154,21 @@ impl Batch for Enqueue {
             .zip(&outcomes)
             .filter(|(_, outcome)| **outcome == Enqueued::Accepted)
             .map(|(m, _)| {
-                (hex(m.id.0), m.id.lane().0, m.app, m.template, &m.openid, m.queue.0, &m.data, &m.page, &m.version, &m.lang,
-                 m.expire_at, m.state.code(), m.due_at)
+                (
+                    hex(m.id.0),
+                    m.id.lane().0,
+                    m.app,
+                    m.template,
+                    &m.openid,
+                    m.queue.0,
+                    &m.data,
+                    &m.page,
+                    &m.version,
+                    &m.lang,
+                    m.expire_at,
+                    m.state.code(),
+                    m.due_at,
+                )
             })
             .collect();
         if rows.is_empty() {
@@ -181,7 +198,9 @@ async fn reserve_keys(db: &mut SqliteConnection, items: &[NewMessage]) -> Result
     }
     let rows: Vec<_> = wanted
         .iter()
-        .map(|(&(lane, app, key), (id, digest))| (lane, app, key, hex(id.0), hex::encode(digest), id.created_at()))
+        .map(|(&(lane, app, key), (id, digest))| {
+            (lane, app, key, hex(id.0), hex::encode(digest), id.created_at())
+        })
         .collect();
     let rows = json(&rows)?;
     sqlx::query(RESERVE_KEYS).bind(&rows).bind(IDEMPOTENCY_LIFE).execute(&mut *db).await?;
@@ -195,7 +214,9 @@ async fn reserve_keys(db: &mut SqliteConnection, items: &[NewMessage]) -> Result
         let Some(key) = &message.idempotency else { continue };
         match holders.get(&(i64::from(key.lane.0), message.app, key.key.clone())) {
             Some((holder, _)) if *holder == message.id => {}
-            Some((holder, digest)) if digest.as_slice() == key.digest => *outcome = Enqueued::Replayed(*holder),
+            Some((holder, digest)) if digest.as_slice() == key.digest => {
+                *outcome = Enqueued::Replayed(*holder)
+            }
             _ => *outcome = Enqueued::KeyReused,
         }
     }
@@ -203,7 +224,11 @@ async fn reserve_keys(db: &mut SqliteConnection, items: &[NewMessage]) -> Result
 }
 
 /// `on_empty_balance: refuse`: the balance less what is already under way, the earlier ones of this batch too.
-async fn check_grants(db: &mut SqliteConnection, items: &[NewMessage], outcomes: &mut [Enqueued]) -> Result<(), StoreError> {
+async fn check_grants(
+    db: &mut SqliteConnection,
+    items: &[NewMessage],
+    outcomes: &mut [Enqueued],
+) -> Result<(), StoreError> {
     let asking: Vec<_> = items
         .iter()
         .enumerate()
@@ -216,7 +241,10 @@ async fn check_grants(db: &mut SqliteConnection, items: &[NewMessage], outcomes:
     let mut available = HashMap::new();
     for row in sqlx::query(AVAILABLE).bind(json(&asking)?).fetch_all(&mut *db).await? {
         let at: i64 = row.try_get(0)?;
-        available.insert(usize::try_from(at).unwrap_or(usize::MAX), row.try_get::<i64, _>(1)? - row.try_get::<i64, _>(2)?);
+        available.insert(
+            usize::try_from(at).unwrap_or(usize::MAX),
+            row.try_get::<i64, _>(1)? - row.try_get::<i64, _>(2)?,
+        );
     }
     let mut taken: HashMap<(i64, &str), i64> = HashMap::new();
     let mut released = Vec::new();

@@ -25,14 +25,14 @@ pub(crate) struct Sent {
 const DEPTH: i64 = 200;
 
 const CHAIN: &str = "
-with recursive chain (at, depth, id, state, outcome, receipt, cancel_requested, ambiguous, msgid, attempt_at, previous) as (
-    select b.v->>0, 1, s.id, s.state, s.outcome, s.receipt, s.cancel_requested, s.ambiguous, s.msgid, s.attempt_at, s.previous_sent
+with recursive chain (at, depth, id, state, outcome, receipt, cancel_requested, msgid, attempt_at, previous) as (
+    select b.v->>0, 1, s.id, s.state, s.outcome, s.receipt, s.cancel_requested, s.msgid, s.attempt_at, s.previous_sent
     from (select value v from json_each($1)) b join message_state s on s.id = unhex(b.v->>1)
     union all
-    select c.at, c.depth + 1, s.id, s.state, s.outcome, s.receipt, s.cancel_requested, s.ambiguous, s.msgid, s.attempt_at, s.previous_sent
+    select c.at, c.depth + 1, s.id, s.state, s.outcome, s.receipt, s.cancel_requested, s.msgid, s.attempt_at, s.previous_sent
     from chain c join message_state s on s.id = c.previous where c.depth < $2
 )
-select at, id, state, outcome, receipt, cancel_requested, ambiguous, msgid, attempt_at from chain order by at, depth";
+select at, id, state, outcome, receipt, cancel_requested, msgid, attempt_at from chain order by at, depth";
 
 const IN_FLIGHT: &str = "
 select b.v->>'lane', b.v->>'template', b.v->>'openid' from (select value v from json_each($1)) b
@@ -45,7 +45,8 @@ pub(crate) async fn chains(
     heads: &[Option<Uuid>],
     deep: bool,
 ) -> Result<Vec<Vec<Sent>>, StoreError> {
-    let rows: Vec<_> = heads.iter().enumerate().filter_map(|(at, head)| head.map(|head| (at, hex(head)))).collect();
+    let rows: Vec<_> =
+        heads.iter().enumerate().filter_map(|(at, head)| head.map(|head| (at, hex(head)))).collect();
     let mut found = vec![Vec::new(); heads.len()];
     if rows.is_empty() {
         return Ok(found);
@@ -57,8 +58,8 @@ pub(crate) async fn chains(
             chain.push(Sent {
                 id: MessageId(uuid(&row.try_get::<Vec<u8>, _>(1)?)?),
                 position: position(&row, 2)?,
-                msgid: row.try_get(7)?,
-                attempt_at: row.try_get::<Option<i64>, _>(8)?.unwrap_or(0),
+                msgid: row.try_get(6)?,
+                attempt_at: row.try_get::<Option<i64>, _>(7)?.unwrap_or(0),
             });
         }
     }
@@ -80,20 +81,22 @@ pub(crate) async fn in_flight(db: &mut SqliteConnection, keys: &[&Key]) -> Resul
         .collect()
 }
 
-/// Reads a message's position from five columns in a row.
+/// Reads a message's position from four columns in a row.
 pub(crate) fn position(row: &SqliteRow, from: usize) -> Result<Position, StoreError> {
-    position_at(row, from, from + 4)
-}
-
-/// Reads it where `ambiguous` stands elsewhere.
-pub(crate) fn position_at(row: &SqliteRow, from: usize, ambiguous: usize) -> Result<Position, StoreError> {
     let corrupt = |_| StoreError::Corrupt("message_state");
     Ok(Position {
         state: State::try_from(row.try_get::<i16, _>(from)?).map_err(corrupt)?,
-        outcome: row.try_get::<Option<i16>, _>(from + 1)?.map(OutcomeKind::try_from).transpose().map_err(corrupt)?,
-        receipt: row.try_get::<Option<i16>, _>(from + 2)?.map(Receipt::try_from).transpose().map_err(corrupt)?,
+        outcome: row
+            .try_get::<Option<i16>, _>(from + 1)?
+            .map(OutcomeKind::try_from)
+            .transpose()
+            .map_err(corrupt)?,
+        receipt: row
+            .try_get::<Option<i16>, _>(from + 2)?
+            .map(Receipt::try_from)
+            .transpose()
+            .map_err(corrupt)?,
         cancel_requested: row.try_get(from + 3)?,
-        ambiguous: row.try_get(ambiguous)?,
     })
 }
 
@@ -122,7 +125,7 @@ mod tests {
     fn sent(state: State, msgid: Option<i64>) -> Sent {
         Sent {
             id: MessageId(Uuid::nil()),
-            position: Position { state, outcome: None, receipt: None, cancel_requested: false, ambiguous: false },
+            position: Position { state, outcome: None, receipt: None, cancel_requested: false },
             msgid,
             attempt_at: 0,
         }
@@ -131,10 +134,12 @@ mod tests {
     #[test]
     fn a_receipt_finds_its_message() {
         use State::{Accepted, Delivered, Unknown};
-        let with_ids = [sent(Unknown, None), sent(Accepted, Some(2)), sent(Unknown, None), sent(Accepted, Some(1))];
+        let with_ids =
+            [sent(Unknown, None), sent(Accepted, Some(2)), sent(Unknown, None), sent(Accepted, Some(1))];
         assert_eq!(owner(&with_ids, Some(1)), Some(3), "by its msgid");
         assert_eq!(owner(&with_ids, Some(9)), Some(2), "a stranger's msgid belongs to the oldest unknown");
-        let without = [sent(Unknown, None), sent(Accepted, None), sent(Accepted, None), sent(Delivered, None)];
+        let without =
+            [sent(Unknown, None), sent(Accepted, None), sent(Accepted, None), sent(Delivered, None)];
         assert_eq!(owner(&without, Some(9)), Some(2), "in send order");
         assert_eq!(owner(&[sent(Unknown, None), sent(Delivered, None)], Some(9)), Some(0), "the surplus");
         assert_eq!(owner(&[sent(Accepted, Some(1))], Some(9)), None, "another system's message");

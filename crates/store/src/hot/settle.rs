@@ -77,11 +77,11 @@ delete from in_flight where (lane, id, attempt, epoch) in
     (select v->>0, unhex(v->>1), v->>2, v->>3 from (select value v from json_each($1)))
 returning id";
 const POSITIONS: &str = "
-select s.id, s.state, s.outcome, s.receipt, s.cancel_requested, s.ambiguous from (select value v from json_each($1)) b
+select s.id, s.state, s.outcome, s.receipt, s.cancel_requested, s.linked from (select value v from json_each($1)) b
 join message_state s on s.id = unhex(b.v->>1)";
 const WRITE: &str = "
 update message_state set state = v->>1, outcome = v->>2, errcode = v->>3, errmsg = v->>4, msgid = coalesce(v->>5, msgid),
-    ambiguous = v->>6, attempts = v->>7, due_at = coalesce(v->>8, due_at),
+    linked = linked or v->>6, attempts = v->>7, due_at = coalesce(v->>8, due_at),
     previous_sent = coalesce(unhex(v->>9), previous_sent)
 from (select value v from json_each($1)) b where message_state.id = unhex(v->>0)";
 const KEEP_ATTEMPTS: &str = "
@@ -101,7 +101,11 @@ impl Batch for Settle {
     type Item = Settlement;
     type Outcome = bool;
 
-    async fn run(db: &mut SqliteConnection, items: &[Settlement], context: &Context) -> Result<Vec<bool>, StoreError> {
+    async fn run(
+        db: &mut SqliteConnection,
+        items: &[Settlement],
+        context: &Context,
+    ) -> Result<Vec<bool>, StoreError> {
         let landed = land(db, items).await?;
         let valid: Vec<&Settlement> = items.iter().filter(|item| landed.contains(&item.id.0)).collect();
         if !valid.is_empty() {
@@ -113,7 +117,8 @@ impl Batch for Settle {
 
 /// Takes the attempts out of flight; those of another epoch or attempt stay.
 async fn land(db: &mut SqliteConnection, items: &[Settlement]) -> Result<HashSet<Uuid>, StoreError> {
-    let mut rows: Vec<_> = items.iter().map(|item| (item.lane.0, hex(item.id.0), item.attempt, item.epoch)).collect();
+    let mut rows: Vec<_> =
+        items.iter().map(|item| (item.lane.0, hex(item.id.0), item.attempt, item.epoch)).collect();
     rows.sort_unstable();
     sqlx::query(LAND)
         .bind(json(&rows)?)
@@ -127,45 +132,63 @@ async fn land(db: &mut SqliteConnection, items: &[Settlement]) -> Result<HashSet
 /// The rows that a batch of settlements writes besides the ledger.
 #[derive(Default)]
 struct Writes<'a> {
-    states: Vec<(String, i16, Option<i16>, Option<i64>, Option<&'a str>, Option<i64>, bool, i64, Option<i64>, Option<String>)>,
+    states: Vec<(
+        String,
+        i16,
+        Option<i16>,
+        Option<i64>,
+        Option<&'a str>,
+        Option<i64>,
+        bool,
+        i64,
+        Option<i64>,
+        Option<String>,
+    )>,
     attempts: Vec<(u16, String, i64, i64, Option<i64>, Option<&'a str>, bool)>,
     released: Vec<(u16, i64, &'a str, String)>,
     requeued: Vec<(u16, i64, i64, String, i64)>,
 }
 
-async fn settle(db: &mut SqliteConnection, items: &[&Settlement], context: &Context) -> Result<(), StoreError> {
+async fn settle(
+    db: &mut SqliteConnection,
+    items: &[&Settlement],
+    context: &Context,
+) -> Result<(), StoreError> {
     let positions = positions(db, items).await?;
-    let key = |item: &Settlement| Key { lane: item.lane.0, template: item.template, openid: item.openid.clone() };
-    let touching = items.iter().filter(|item| matches!(item.result, Settled::Outcome(_) | Settled::OwnerLost));
+    let key =
+        |item: &Settlement| Key { lane: item.lane.0, template: item.template, openid: item.openid.clone() };
+    let touching = items.iter().filter(|item| {
+        !matches!(item.result, Settled::GivenBack { .. } | Settled::Again { ambiguous: false, .. })
+    });
     let keys = touching.map(|item| (key(item), context.templates.kind(item.template)));
     let mut book = Book::load(db, keys).await?;
     let mut writes = Writes::default();
     let now = items.iter().map(|item| item.at).max().unwrap_or(0);
     for item in items {
-        let Some(before) = positions.get(&item.id.0) else { continue };
+        let Some((before, linked)) = positions.get(&item.id.0) else { continue };
         let after = transition(before, &event(item)).unwrap_or_else(|refusal| {
             tracing::error!(message = %item.id, %refusal, "an outcome does not fit the message's state");
             *before
         });
-        let mut previous = None;
-        if after.state != before.state
-            && let Some(outcome) = after.outcome
-        {
+        let mut link = None;
+        if let Some(outcome) = after.outcome.filter(|outcome| before.outcome != Some(*outcome)) {
             let key = key(item);
             let change = match outcome {
-                OutcomeKind::Accepted => Some(Change::Accepted { attempt_at: item.attempt_at }),
+                // A receipt that came first has taken the grant already.
+                OutcomeKind::Accepted if before.receipt.is_none() => {
+                    Some(Change::Accepted { attempt_at: item.attempt_at })
+                }
                 OutcomeKind::Refused => Some(Change::Refused43101 { attempt_at: item.attempt_at }),
-                OutcomeKind::Failed | OutcomeKind::Unknown => None,
+                OutcomeKind::Accepted | OutcomeKind::Failed | OutcomeKind::Unknown => None,
             };
             if let Some(change) = change {
                 book.apply(db, &key, change, item.at, Some(item.id.0)).await?;
             }
-            let may_have_been_sent = matches!(outcome, OutcomeKind::Accepted | OutcomeKind::Unknown);
-            if may_have_been_sent && before.outcome.is_none() {
-                previous = book.link_sent(&key, item.id.0);
+            if matches!(outcome, OutcomeKind::Accepted | OutcomeKind::Unknown) && !linked {
+                link = Some(book.link_sent(&key, item.id.0));
             }
         }
-        writes.add(item, after, previous);
+        writes.add(item, after, link);
     }
     book.write(db, &context.ledger_ids, now).await?;
     writes.write(db).await
@@ -181,7 +204,10 @@ fn event(item: &Settlement) -> Event {
     }
 }
 
-async fn positions(db: &mut SqliteConnection, items: &[&Settlement]) -> Result<HashMap<Uuid, Position>, StoreError> {
+async fn positions(
+    db: &mut SqliteConnection,
+    items: &[&Settlement],
+) -> Result<HashMap<Uuid, (Position, bool)>, StoreError> {
     let rows: Vec<_> = items.iter().map(|item| (0, hex(item.id.0))).collect();
     sqlx::query(POSITIONS)
         .bind(json(&rows)?)
@@ -190,21 +216,25 @@ async fn positions(db: &mut SqliteConnection, items: &[&Settlement]) -> Result<H
         .iter()
         .map(|row| {
             let id = uuid(&row.try_get::<Vec<u8>, _>(0)?)?;
-            Ok((id, receipts::position(row, 1)?))
+            Ok((id, (receipts::position(row, 1)?, row.try_get(5)?)))
         })
         .collect()
 }
 
 impl<'a> Writes<'a> {
-    fn add(&mut self, item: &'a Settlement, after: Position, previous: Option<Uuid>) {
+    /// `link`: set where the message joins the chain of its person; the message before it, where there is one.
+    fn add(&mut self, item: &'a Settlement, after: Position, link: Option<Option<Uuid>>) {
         let id = hex(item.id.0);
         let msgid = match item.result {
-            Settled::Outcome(Outcome::Accepted { msgid }) => msgid.and_then(|msgid| i64::try_from(msgid).ok()),
+            Settled::Outcome(Outcome::Accepted { msgid }) => {
+                msgid.and_then(|msgid| i64::try_from(msgid).ok())
+            }
             _ => None,
         };
         let (mut attempts, mut due_at) = (item.attempt, None);
         if after.state == State::Queued
-            && let Settled::Again { queue, due_at: due, expire_at, .. } | Settled::GivenBack { queue, due_at: due, expire_at } = item.result
+            && let Settled::Again { queue, due_at: due, expire_at, .. }
+            | Settled::GivenBack { queue, due_at: due, expire_at } = item.result
         {
             due_at = Some(due);
             self.requeued.push((item.lane.0, queue.0, due, id.clone(), expire_at));
@@ -212,7 +242,13 @@ impl<'a> Writes<'a> {
         match item.result {
             Settled::GivenBack { .. } => attempts -= 1,
             Settled::Again { ambiguous, .. } => self.attempts.push((
-                item.lane.0, id.clone(), item.attempt, item.attempt_at, item.errcode, item.errmsg.as_deref(), ambiguous,
+                item.lane.0,
+                id.clone(),
+                item.attempt,
+                item.attempt_at,
+                item.errcode,
+                item.errmsg.as_deref(),
+                ambiguous,
             )),
             Settled::Outcome(_) | Settled::OwnerLost => {}
         }
@@ -220,8 +256,16 @@ impl<'a> Writes<'a> {
             self.released.push((item.lane.0, item.template, &item.openid, id.clone()));
         }
         self.states.push((
-            id, after.state.code(), after.outcome.map(OutcomeKind::code), item.errcode, item.errmsg.as_deref(), msgid,
-            after.ambiguous, attempts, due_at, previous.map(hex),
+            id,
+            after.state.code(),
+            after.outcome.map(OutcomeKind::code),
+            item.errcode,
+            item.errmsg.as_deref(),
+            msgid,
+            link.is_some(),
+            attempts,
+            due_at,
+            link.flatten().map(hex),
         ));
     }
 

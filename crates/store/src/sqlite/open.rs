@@ -114,7 +114,9 @@ async fn check_version(db: &mut SqliteConnection) -> Result<(), OpenError> {
 
 /// A file is copied before it is migrated, beside itself.
 async fn back_up(db: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {
-    let version: i64 = sqlx::query_scalar("select coalesce(max(version), 0) from _sqlx_migrations").fetch_one(&mut *db).await?;
+    let version: i64 = sqlx::query_scalar("select coalesce(max(version), 0) from _sqlx_migrations")
+        .fetch_one(&mut *db)
+        .await?;
     let copy = path.with_extension(format!("before-{:04}.db", version + 1));
     if !copy.exists() {
         sqlx::query("vacuum into $1").bind(copy.display().to_string()).execute(db).await?;

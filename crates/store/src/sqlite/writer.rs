@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{LedgerIds, Lanes};
+use domain::{Lanes, LedgerIds};
 use futures::future::BoxFuture;
 use sqlx::SqliteConnection;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -78,7 +78,14 @@ impl Writer {
         let (urgent, urgent_jobs) = mpsc::channel(QUEUE);
         let (bulk, bulk_jobs) = mpsc::channel(QUEUE);
         let foreign = Arc::new(Notify::new());
-        let task = Task { db, context, urgent: urgent_jobs, bulk: bulk_jobs, foreign: Arc::clone(&foreign), seen: 0 };
+        let task = Task {
+            db,
+            context,
+            urgent: urgent_jobs,
+            bulk: bulk_jobs,
+            foreign: Arc::clone(&foreign),
+            seen: 0,
+        };
         tokio::spawn(task.run());
         Self { urgent, bulk, foreign }
     }
@@ -101,7 +108,9 @@ impl Writer {
     pub(crate) async fn cold<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut SqliteConnection, &'c Context) -> BoxFuture<'c, Result<T, StoreError>> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut SqliteConnection, &'c Context) -> BoxFuture<'c, Result<T, StoreError>>
+            + Send
+            + 'static,
     {
         let (reply, answer) = oneshot::channel();
         let job: Cold = Box::new(move |db, context| {
