@@ -1,1 +1,91 @@
-//! Not written yet.
+#![doc = include_str!("../README.md")]
+
+pub mod apps;
+pub mod callback;
+pub mod checks;
+pub mod inbox;
+pub mod keys;
+pub mod messages;
+pub mod problem;
+mod recipient;
+pub mod settings;
+pub mod subscriptions;
+pub mod templates;
+pub mod tokens;
+pub mod view;
+
+use std::sync::Arc;
+
+use domain::{Clock, Entropy, Millis};
+use store::Store;
+
+pub use apps::{App, Apps};
+pub use keys::{Caller, Scope};
+pub use problem::{Kind, Problem};
+pub use settings::Settings;
+pub use tokens::Tokens;
+pub use wechat::Lang;
+
+/// Everything a use case needs; cloning is cheap.
+#[derive(Clone)]
+pub struct Service {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    apps: Arc<Apps>,
+    tokens: Arc<Tokens>,
+    keys: Arc<keys::KeyCache>,
+    client: wechat::client::Client,
+}
+
+impl Service {
+    /// Puts the use cases on top of an open store.
+    pub fn new(store: Store, client: wechat::client::Client, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
+        let apps = Arc::new(Apps::new(store.clone(), Arc::clone(&clock)));
+        let tokens = Arc::new(Tokens::new(store.clone(), client.clone(), Arc::clone(&clock)));
+        Self { store, clock, entropy, apps, tokens, keys: Arc::default(), client }
+    }
+
+    /// The store below.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The registered apps.
+    pub fn apps(&self) -> &Apps {
+        &self.apps
+    }
+
+    /// The access tokens.
+    pub fn tokens(&self) -> &Tokens {
+        &self.tokens
+    }
+
+    /// The client that calls WeChat.
+    pub fn client(&self) -> &wechat::client::Client {
+        &self.client
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// The source of randomness.
+    pub fn entropy(&self) -> &Arc<dyn Entropy> {
+        &self.entropy
+    }
+
+    /// Now, milliseconds UTC.
+    pub fn now(&self) -> Millis {
+        self.clock.now()
+    }
+
+    /// Reads again what another process may have changed: apps, keys.
+    pub async fn refresh(&self) {
+        self.keys.forget();
+        if let Err(error) = self.apps.reload().await {
+            tracing::warn!(%error, "apps could not be read again");
+        }
+    }
+}

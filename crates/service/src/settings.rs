@@ -1,0 +1,87 @@
+//! An app's settings besides its keys, with their defaults. Stored as JSON; unknown words are refused, so that a
+//! typing error does not pass silently.
+
+use serde::{Deserialize, Serialize};
+
+/// The settings of one app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Messages a second at most; 0 = no limit.
+    pub rate_per_second: u32,
+    /// Calls to WeChat at the same time at most.
+    pub concurrency: u32,
+    /// What is done with chats that users write to customer service.
+    pub customer_service: CustomerService,
+    /// How old a push may be, in seconds, before it is set aside.
+    pub callback_tolerance: i64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { rate_per_second: 300, concurrency: 64, customer_service: CustomerService::Transfer, callback_tolerance: 3600 }
+    }
+}
+
+/// What is done with customer-service chats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CustomerService {
+    /// Handed on to WeChat's own customer-service tool: otherwise the chat would be swallowed.
+    Transfer,
+    /// Answered with a bare `success`.
+    Silent,
+}
+
+impl Settings {
+    /// Changes one setting by its name.
+    ///
+    /// # Errors
+    /// What is wrong, for people, in Chinese and English.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), (String, String)> {
+        let mut all = serde_json::to_value(&*self).unwrap_or_default();
+        let parsed = serde_json::from_str(value).unwrap_or_else(|_| serde_json::Value::String(value.to_owned()));
+        all[name] = parsed;
+        let changed: Self = serde_json::from_value(all)
+            .map_err(|error| (format!("设置 {name} 的值无效：{error}"), format!("{name} cannot be {value:?}: {error}")))?;
+        changed.check()?;
+        *self = changed;
+        Ok(())
+    }
+
+    /// Whether the numbers make sense together.
+    ///
+    /// # Errors
+    /// What is wrong, for people, in Chinese and English.
+    pub fn check(&self) -> Result<(), (String, String)> {
+        // An event older than the identity's seven days could count twice (I2).
+        const LONGEST: i64 = 6 * 24 * 3600;
+        if !(60..=LONGEST).contains(&self.callback_tolerance) {
+            return Err((
+                format!("callback_tolerance 须在 60 到 {LONGEST} 秒之间。"),
+                format!("callback_tolerance must lie between 60 and {LONGEST} seconds."),
+            ));
+        }
+        if !(1..=1000).contains(&self.concurrency) {
+            return Err(("concurrency 须在 1 到 1000 之间。".into(), "concurrency must lie between 1 and 1000.".into()));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_changed_by_name_and_refuse_nonsense() {
+        let mut settings = Settings::default();
+        settings.set("rate_per_second", "50").unwrap();
+        settings.set("customer_service", "silent").unwrap();
+        assert_eq!((settings.rate_per_second, settings.customer_service), (50, CustomerService::Silent));
+        for (name, value) in [("rate_per_second", "fast"), ("rate", "1"), ("callback_tolerance", "604800"), ("concurrency", "0")] {
+            assert!(settings.set(name, value).is_err(), "{name}={value}");
+        }
+        assert_eq!(settings.rate_per_second, 50);
+    }
+}
