@@ -4,5 +4,7 @@
 mod coded;
 pub mod ledger;
 pub mod message;
+pub mod retry;
+pub mod window;
 
 pub use coded::{UnknownCode, UnknownName};
