@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{Book, accepted, book, grant, refused, reject};
+use super::{Book, accepted, book, grant, refused, reject, report};
 use crate::ledger::*;
 
 /// Keeps each grant that is left, by the time it was won, and knows nothing of entries, sums or histories.
@@ -11,24 +11,47 @@ struct Model {
     left: Vec<i64>,
     found: Vec<i64>,
     refused_at: i64,
+    /// Reports and events that are not yet paired.
+    reports: Vec<i64>,
+    events: Vec<i64>,
+}
+
+fn nearest(times: &mut Vec<i64>, at: i64) -> Option<i64> {
+    let near = (0..times.len()).filter(|&index| (times[index] - at).abs() <= 120_000);
+    near.min_by_key(|&index| (times[index] - at).abs()).map(|index| times.remove(index))
 }
 
 impl Model {
+    fn win(&mut self, at: i64) {
+        let taken = self.refused_at;
+        let waiting = self.found.iter().copied();
+        let explained = waiting.filter(|&attempt| at < attempt && !(at <= taken && taken < attempt)).min();
+        if let Some(attempt) = explained {
+            let index = self.found.iter().position(|&open| open == attempt).unwrap();
+            self.found.remove(index);
+        } else if at > taken {
+            self.left.push(at);
+        }
+    }
+
     fn apply(&mut self, change: Change, written_at: i64) {
         match change {
-            Change::Grant { at } => {
-                let taken = self.refused_at;
-                let explained = self
-                    .found
-                    .iter()
-                    .copied()
-                    .filter(|&attempt| at < attempt && !(at <= taken && taken < attempt))
-                    .min();
-                if let Some(attempt) = explained {
-                    let index = self.found.iter().position(|&open| open == attempt).unwrap();
-                    self.found.remove(index);
-                } else if at > taken {
-                    self.left.push(at);
+            Change::Grant { at } => match nearest(&mut self.reports, at) {
+                Some(reported) => {
+                    if let Some(index) = self.left.iter().position(|&won| won == reported) {
+                        self.left.remove(index);
+                        self.win(at);
+                    }
+                }
+                None => {
+                    self.events.push(at);
+                    self.win(at);
+                }
+            },
+            Change::Report { at } => {
+                if nearest(&mut self.events, at).is_none() {
+                    self.reports.push(at);
+                    self.win(at);
                 }
             }
             Change::PopupReject { .. } => {}
@@ -53,10 +76,11 @@ impl Model {
 }
 
 fn any_change() -> impl Strategy<Value = Change> {
-    // Few seconds, so that acts meet in one.
-    let second = 1..30_i64;
+    // Few seconds, so that acts meet in one; some far apart, so that not all reports and events are of one act.
+    let second = prop_oneof![9 => 1..30_i64, 1 => (1..30_i64).prop_map(|minute| minute * 60)];
     prop_oneof![
         5 => second.clone().prop_map(grant),
+        3 => second.clone().prop_map(report),
         1 => second.clone().prop_map(|second| Change::PopupReject { at: second * 1000 }),
         2 => second.clone().prop_map(reject),
         4 => second.clone().prop_map(accepted),
@@ -130,6 +154,20 @@ proptest! {
         let taken = one.subscription.refused_at;
         let left = acts.iter().filter(|act| matches!(act, Change::Grant { at } if *at > taken)).count();
         prop_assert_eq!(one.subscription.balance, i64::try_from(left).unwrap());
+    }
+
+    /// I8: one act, reported and pushed, among refusals, in any order.
+    #[test]
+    fn a_report_and_its_event_are_one_act_in_any_order(
+        act in 1..40_i64, delay in 0..60_i64,
+        mut acts in prop::collection::vec((1..100_i64).prop_map(reject), 0..5),
+        place in any::<[prop::sample::Index; 2]>(),
+    ) {
+        let taken = acts.iter().filter_map(|act| match act { Change::ChangeReject { at } => Some(*at), _ => None }).max();
+        acts.insert(place[0].index(acts.len() + 1), grant(act));
+        acts.insert(place[1].index(acts.len() + 1), report(act + delay));
+        let left = i64::from(taken.is_none_or(|taken| act * 1000 > taken));
+        prop_assert_eq!(book(&acts).subscription.balance, left);
     }
 
     /// The events of sends that were made before them come in any order; each `found` is explained at most once.

@@ -62,6 +62,10 @@ const fn grant(second: i64) -> Change {
 const fn reject(second: i64) -> Change {
     Change::ChangeReject { at: second * 1000 }
 }
+/// Received within the second after the act.
+const fn report(second: i64) -> Change {
+    Change::Report { at: second * 1000 + 500 }
+}
 const fn accepted(second: i64) -> Change {
     Change::Accepted { attempt_at: second * 1000 + 500 }
 }
@@ -74,7 +78,6 @@ fn a_grant_is_spent_once() {
     let book = book(&[grant(10), grant(11), accepted(20)]);
     assert_eq!((book.subscription.balance, book.subscription.known), (1, true));
     assert_eq!(book.kinds(), ["grant", "grant", "spend"]);
-    assert_eq!(book.reads, 0);
     assert_eq!(available(1, 0), 1);
     assert_eq!(available(1, 3), 0);
 }
@@ -84,7 +87,6 @@ fn a_refusal_takes_what_was_won_before_it() {
     let book = book(&[grant(10), grant(30), reject(20)]);
     assert_eq!(book.subscription.balance, 1);
     assert_eq!((book.subscription.status, book.subscription.status_at), (Status::Accept, 30_000));
-    assert_eq!(book.reads, 1);
     let zeroed = book.entries.last().unwrap();
     assert_eq!((zeroed.delta, zeroed.act_at, zeroed.reason), (-1, 20_000, Reason::ChangeReject));
 }
@@ -159,6 +161,40 @@ fn imports_are_unverified_until_wechat_speaks() {
 }
 
 #[test]
+fn one_act_counts_once_however_often_it_is_told() {
+    for story in [[report(10), grant(10)], [grant(10), report(10)]] {
+        let book = book(&story);
+        assert_eq!(book.subscription.balance, 1, "{story:?}");
+        assert!(book.entries.iter().any(|entry| entry.reason == Reason::ReportConfirmed));
+    }
+    // Two acts within two minutes; the event of the first comes last.
+    let mut book = book(&[report(10), report(12), grant(12), grant(10)]);
+    assert_eq!(book.subscription.balance, 2);
+    // Nothing is left to pair with; three minutes later it is another act anyway.
+    book.apply(grant(14), 1).unwrap();
+    book.apply(report(194), 1).unwrap();
+    assert_eq!(book.subscription.balance, 4);
+}
+
+#[test]
+fn the_event_of_a_report_that_was_spent_adds_nothing() {
+    let book = book(&[report(10), accepted(11), grant(20), grant(10)]);
+    // 20 is nearer than two minutes and takes the report's place; 10 is then the second act.
+    assert_eq!((book.subscription.balance, book.subscription.found_open), (1, 0));
+    let book = self::book(&[report(10), refused(11), grant(10)]);
+    assert_eq!(book.subscription.balance, 0);
+    // The report was later than a refusal, its event was not.
+    let book = self::book(&[report(20), reject(15), grant(10)]);
+    assert_eq!(book.subscription.balance, 0);
+}
+
+#[test]
+fn accepts_far_apart_need_no_past() {
+    let book = book(&[grant(10), grant(131), report(252), grant(373)]);
+    assert_eq!((book.subscription.balance, book.reads), (4, 0));
+}
+
+#[test]
 fn an_adjustment_takes_at_most_what_is_there() {
     let mut book = book(&[grant(10), Change::Adjust { delta: 2 }, Change::Adjust { delta: -5 }]);
     assert_eq!((book.subscription.balance, book.entries[2].delta), (0, -3));
@@ -173,7 +209,7 @@ fn an_adjustment_takes_at_most_what_is_there() {
 #[test]
 fn a_long_term_template_has_only_a_status() {
     let mut account = Account::new(Subscription::default(), TemplateKind::LongTerm);
-    for change in [grant(10), accepted(20), refused(30), reject(5)] {
+    for change in [grant(10), report(11), accepted(20), refused(30), reject(5)] {
         assert!(!account.needs_past(&change));
         account.apply(change, 1, None).unwrap();
     }
