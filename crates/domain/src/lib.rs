@@ -8,6 +8,8 @@ pub mod id;
 pub mod lane;
 pub mod ledger;
 pub mod message;
+pub mod retry;
+pub mod window;
 
 pub use clock::{Clock, ManualClock, Millis, SystemClock};
 pub use coded::{UnknownCode, UnknownName};

@@ -4,62 +4,8 @@
 use uuid::Uuid;
 
 use super::live::Live;
-use super::{Entry, EntryKind, Reason, Status, Subscription, TemplateKind};
-
-/// Something that happened to the grants of one person. All times are milliseconds; those of events are the event's
-/// CreateTime × 1000, those of attempts the beginning of the attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
-    /// An accept in the popup.
-    Grant {
-        /// CreateTime, ms.
-        at: i64,
-    },
-    /// A refusal in the popup: sets the status, takes nothing.
-    PopupReject {
-        /// CreateTime, ms.
-        at: i64,
-    },
-    /// A refusal in the settings: takes the grants won up to and including its second.
-    ChangeReject {
-        /// CreateTime, ms.
-        at: i64,
-    },
-    /// WeChat accepted a send.
-    Accepted {
-        /// Beginning of the attempt, ms.
-        attempt_at: i64,
-    },
-    /// WeChat answered 43101: nothing granted before the attempt was usable.
-    Refused43101 {
-        /// Beginning of the attempt, ms.
-        attempt_at: i64,
-    },
-    /// Grants taken over from elsewhere; makes the balance unverified, also with a count of 0.
-    Import {
-        /// How many.
-        count: u32,
-    },
-    /// An operator's correction; takes at most what is there.
-    Adjust {
-        /// How many to add, or (negative) to take.
-        delta: i64,
-    },
-}
-
-/// Why a change was not applied; the account is as before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum LedgerError {
-    /// The change is older than the newest grant (or may explain a `found`): load the entries, then apply it again.
-    #[error("this change needs the earlier ledger entries")]
-    NeedsPast,
-    /// The adjustment would change nothing: it is 0, or takes from a balance of 0.
-    #[error("the adjustment would change nothing")]
-    NothingToAdjust,
-    /// Long-term templates have a status and nothing to count.
-    #[error("a long-term template has no grants to import or adjust")]
-    NothingToCount,
-}
+use super::past::{self, SAME_ACT_MS};
+use super::{Change, Entry, EntryKind, LedgerError, Reason, Status, Subscription, TemplateKind};
 
 /// The grants of one subscriber × template while changes are applied to them.
 #[derive(Debug, Clone)]
@@ -91,8 +37,12 @@ impl Account {
             return false;
         }
         match *change {
-            // Whether it explains a `found` depends on when that was.
-            Change::Grant { .. } => now.found_open > 0,
+            // Whether it explains a `found` depends on when that was. An accept soon after another, or older than it,
+            // may be the act that was reported, the other way about too.
+            Change::Grant { at } | Change::Report { at } => {
+                now.found_open > 0
+                    || now.last_grant_at > 0 && at.saturating_sub(SAME_ACT_MS) <= now.last_grant_at
+            }
             Change::ChangeReject { at } => now.balance > 0 && at > now.refused_at && at < now.last_grant_at,
             Change::Refused43101 { attempt_at } => now.balance > 0 && attempt_at < now.last_grant_at,
             _ => false,
@@ -124,6 +74,7 @@ impl Account {
         }
         match change {
             Change::Grant { at } => self.grant(at, evidence),
+            Change::Report { at } => self.report(at, evidence),
             Change::PopupReject { at } => {
                 self.first_event();
                 self.status(Status::Reject, at);
@@ -165,7 +116,8 @@ impl Account {
         match change {
             Change::Grant { at } => self.status(Status::Accept, at),
             Change::PopupReject { at } | Change::ChangeReject { at } => self.status(Status::Reject, at),
-            Change::Accepted { .. } | Change::Refused43101 { .. } => {}
+            // A report is no proof: only events set the status.
+            Change::Report { .. } | Change::Accepted { .. } | Change::Refused43101 { .. } => {}
             Change::Import { .. } | Change::Adjust { .. } => return Err(LedgerError::NothingToCount),
         }
         Ok(())
@@ -174,14 +126,43 @@ impl Account {
     fn grant(&mut self, at: i64, evidence: Evidence) {
         self.first_event();
         self.status(Status::Accept, at);
-        let explained = self.found_that_waits_for(at);
+        let Some(reported_at) = past::open_report(self.entries(), at) else {
+            return self.win(EntryKind::Grant, at, Reason::Popup, evidence);
+        };
+        // The event takes the place of its report. Where the report's grant was spent or taken meanwhile that holds
+        // for the event's too; where it is still there the event's own time decides anew.
+        let still_there = Live::replay(self.entries()).has(reported_at);
         self.won(at);
         self.write(EntryKind::Grant, 1, at, Reason::Popup, evidence);
-        if let Some(attempt_at) = explained {
+        self.write(EntryKind::Report, -1, reported_at, Reason::ReportConfirmed, evidence);
+        if still_there {
+            self.settle_late(at, evidence);
+        }
+    }
+
+    fn report(&mut self, at: i64, evidence: Evidence) {
+        self.first_event();
+        match past::unreported_grant(self.entries(), at) {
+            // Kept as evidence, and so that the next report is not taken for the same act.
+            Some(won_at) => self.write(EntryKind::Report, 0, won_at, Reason::ReportConfirmed, evidence),
+            None => self.win(EntryKind::Report, at, Reason::Report, evidence),
+        }
+    }
+
+    fn win(&mut self, kind: EntryKind, at: i64, reason: Reason, evidence: Evidence) {
+        self.won(at);
+        self.write(kind, 1, at, reason, evidence);
+        self.settle_late(at, evidence);
+    }
+
+    /// What is already known to have become of the grant just written: it was spent by a send that had to `find` it,
+    /// or taken by a refusal.
+    fn settle_late(&mut self, at: i64, evidence: Evidence) {
+        let refused_at = self.subscription.refused_at;
+        if let Some(attempt_at) = self.found_that_waits_for(at) {
             self.subscription.found_open -= 1;
             self.write(EntryKind::Found, -1, attempt_at, Reason::FoundCancelled, evidence);
-        } else if at <= self.subscription.refused_at {
-            let refused_at = self.subscription.refused_at;
+        } else if at <= refused_at {
             self.write(EntryKind::Zeroed, -1, refused_at, Reason::LateGrantAfterRefusal, evidence);
         }
     }
@@ -242,14 +223,7 @@ impl Account {
             return None;
         }
         let refused_at = self.subscription.refused_at;
-        let mut open: Vec<i64> = Vec::new();
-        for entry in self.entries().filter(|entry| entry.kind == EntryKind::Found) {
-            if entry.delta > 0 {
-                open.push(entry.act_at);
-            } else if let Some(index) = open.iter().position(|&attempt| attempt == entry.act_at) {
-                open.swap_remove(index);
-            }
-        }
+        let open = past::open_found(self.entries());
         open.into_iter().filter(|&attempt| at < attempt && (at > refused_at || attempt <= refused_at)).min()
     }
 

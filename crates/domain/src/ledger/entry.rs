@@ -9,7 +9,8 @@ coded! {
     pub enum EntryKind: "ledger entry" {
         /// An accept that WeChat's event reported.
         Grant = 1, "grant";
-        /// An accept that only the mini program reported.
+        /// An accept that the mini program reported; negative where its event came and took its place, 0 where the
+        /// event was there first.
         Report = 2, "report";
         /// Taken over from elsewhere.
         Import = 3, "import";
@@ -45,6 +46,8 @@ coded! {
         Import = 8, "import";
         /// A report of the mini program.
         Report = 9, "report";
+        /// A report and an event that turned out to be one act.
+        ReportConfirmed = 10, "report_confirmed";
     }
 }
 

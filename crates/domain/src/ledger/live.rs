@@ -21,12 +21,18 @@ impl Live {
                 live.add(i64::MIN, entry.balance.saturating_sub(entry.delta));
             }
             match (entry.kind, entry.reason) {
+                // The event stands for its report: what is left of the two is the event's grant, if the report's was
+                // still there, else nothing.
+                (EntryKind::Report, Reason::ReportConfirmed) if entry.delta < 0 => {
+                    let undone = if live.has(entry.act_at) { Some(entry.act_at) } else { newest };
+                    live.take_at(undone.unwrap_or(i64::MIN), entry.delta.saturating_neg());
+                }
                 // These two undo the grant written just before them, not the oldest one.
                 (EntryKind::Found, Reason::FoundCancelled)
                 | (EntryKind::Zeroed, Reason::LateGrantAfterRefusal) => {
                     live.take_at(newest.unwrap_or(i64::MIN), entry.delta.saturating_neg());
                 }
-                _ if entry.delta >= 0 => {
+                _ if entry.delta > 0 => {
                     live.add(entry.act_at, entry.delta);
                     newest = Some(entry.act_at);
                 }
@@ -39,6 +45,11 @@ impl Live {
     /// How many were won later than `time`.
     pub(super) fn won_after(&self, time: i64) -> i64 {
         self.grants.range(time.saturating_add(1)..).fold(0, |sum, (_, count)| sum.saturating_add(*count))
+    }
+
+    /// Whether one won at just this time is left.
+    pub(super) fn has(&self, time: i64) -> bool {
+        self.grants.contains_key(&time)
     }
 
     fn add(&mut self, act_at: i64, count: i64) {

@@ -7,11 +7,14 @@
 //! every correction is an entry (`found`, `zeroed`), so that drift can be counted.
 
 mod account;
+mod change;
 mod entry;
 mod live;
+mod past;
 mod subscription;
 
-pub use account::{Account, Change, LedgerError};
+pub use account::Account;
+pub use change::{Change, LedgerError};
 pub use entry::{Entry, EntryKind, Reason};
 pub use subscription::{Status, Subscription, TemplateKind, available};
 

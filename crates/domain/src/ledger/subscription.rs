@@ -38,8 +38,8 @@ pub struct Subscription {
     /// Whether the balance is certain. It is not where part of it was imported, nor where nothing but sends has been
     /// seen of the person: campaigns try these, and refuse only a known 0.
     pub known: bool,
-    /// The latest `act_at` of what added grants (event, import, adjustment), ms; 0 where nothing did. An act that is
-    /// not older than this needs no history.
+    /// The latest `act_at` of what added grants (event, report, import, adjustment), ms; 0 where nothing did. By this
+    /// `Account::needs_past` tells that an act is newer than all there is, so that no history need be read.
     pub last_grant_at: i64,
     /// CreateTime (ms) of the latest refusal in the settings; grants won up to here are taken.
     pub refused_at: i64,
