@@ -1,0 +1,370 @@
+//! Sends what is due: reads the heads of the queues, makes attempts durable just in time, and lets them fly. One
+//! task decides, so that the rules (one call per person, slots, rates, gates) need no locks.
+
+mod call;
+mod gates;
+mod heads;
+mod outcomes;
+mod rate;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use domain::{Lane, Millis};
+use service::App;
+use store::StoreError;
+use store::hot::arm::Arm;
+use store::hot::claim::Claimed;
+use store::hot::enqueue::{Priority, Queue};
+use store::hot::settle::Settled;
+use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use self::call::{Call, Finished};
+use self::gates::{Gates, Passage};
+use self::heads::{Heads, RUN};
+use self::rate::Bucket;
+use crate::{Shared, TICK};
+
+/// Slots that only urgent messages may take.
+const URGENT_SLOTS: usize = 8;
+/// Ticks between looks at all queues.
+const LOOK_EVERY: u32 = 10;
+
+#[derive(Default)]
+struct News {
+    queues: HashSet<(Lane, Queue)>,
+    everywhere: bool,
+}
+
+/// Tells the dispatcher where to look.
+#[derive(Clone, Default)]
+pub(crate) struct Handle {
+    news: Arc<Mutex<News>>,
+    wake: Arc<Notify>,
+}
+
+impl Handle {
+    pub(crate) fn tell(&self, queues: HashSet<(Lane, Queue)>, everywhere: bool) {
+        if queues.is_empty() && !everywhere {
+            return;
+        }
+        let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
+        news.queues.extend(queues);
+        news.everywhere |= everywhere;
+        drop(news);
+        self.wake.notify_one();
+    }
+}
+
+/// What the dispatcher keeps of an app.
+struct AppState {
+    bucket: Bucket,
+    /// Armed and in flight.
+    outstanding: usize,
+    slots: Arc<Semaphore>,
+    concurrency: usize,
+}
+
+pub(crate) struct Dispatcher {
+    shared: Shared,
+    handle: Handle,
+    tasks: TaskTracker,
+    heads: Heads,
+    gates: Gates,
+    apps: HashMap<i64, AppState>,
+    templates: HashMap<i64, String>,
+    /// People with a call under way (I6).
+    flying: HashSet<(i64, String)>,
+    outstanding: usize,
+    /// Retries that become due.
+    later: BTreeSet<(Millis, Lane, Queue)>,
+    /// Rotates the order of apps.
+    turn: usize,
+    finished: mpsc::UnboundedSender<Finished>,
+    durable: mpsc::UnboundedReceiver<Finished>,
+}
+
+impl Dispatcher {
+    pub(crate) fn start(shared: Shared, tasks: &TaskTracker) -> Handle {
+        let handle = Handle::default();
+        let (finished, to_write) = mpsc::unbounded_channel();
+        let (written, durable) = mpsc::unbounded_channel();
+        tasks.spawn(outcomes::run(shared.clone(), to_write, written));
+        let dispatcher = Self {
+            shared,
+            handle: handle.clone(),
+            tasks: tasks.clone(),
+            heads: Heads::default(),
+            gates: Gates::default(),
+            apps: HashMap::new(),
+            templates: HashMap::new(),
+            flying: HashSet::new(),
+            outstanding: 0,
+            later: BTreeSet::new(),
+            turn: 0,
+            finished,
+            durable,
+        };
+        tasks.spawn(dispatcher.run());
+        handle
+    }
+
+    async fn run(mut self) {
+        let mut everywhere = true;
+        let mut ticks = 0u32;
+        while !self.shared.stop.is_cancelled() {
+            if let Err(error) = self.step(everywhere).await {
+                tracing::error!(%error, "the dispatcher could not read or arm; trying again");
+                tokio::time::sleep(TICK).await;
+            }
+            everywhere = false;
+            tokio::select! {
+                () = self.shared.stop.cancelled() => break,
+                () = self.handle.wake.notified() => {}
+                Some(finished) = self.durable.recv() => self.landed(finished).await,
+                () = tokio::time::sleep(TICK) => {
+                    ticks = ticks.wrapping_add(1);
+                    everywhere = ticks.is_multiple_of(LOOK_EVERY);
+                }
+            }
+            while let Ok(finished) = self.durable.try_recv() {
+                self.landed(finished).await;
+            }
+        }
+    }
+
+    async fn step(&mut self, everywhere: bool) -> Result<(), StoreError> {
+        let told = std::mem::take(&mut *self.handle.news.lock().unwrap_or_else(PoisonError::into_inner));
+        for (lane, queue) in told.queues {
+            self.heads.note(lane, queue);
+        }
+        if everywhere || told.everywhere {
+            self.look_everywhere().await?;
+        }
+        let now = self.shared.service.now();
+        while let Some(&(due_at, lane, queue)) = self.later.first()
+            && due_at <= now
+        {
+            self.later.pop_first();
+            self.heads.note(lane, queue);
+        }
+        while !self.heads.is_empty() {
+            let chosen = self.choose(now).await?;
+            if chosen.is_empty() {
+                break;
+            }
+            self.launch(chosen, now).await?;
+        }
+        Ok(())
+    }
+
+    async fn look_everywhere(&mut self) -> Result<(), StoreError> {
+        let store = self.shared.service.store().clone();
+        self.gates.load(store.gates().await?);
+        let now = self.shared.service.now();
+        for waiting in store.waiting().await? {
+            if waiting.due_at <= now {
+                self.heads.note(waiting.lane, waiting.queue);
+            } else {
+                self.later.insert((waiting.due_at, waiting.lane, waiting.queue));
+            }
+        }
+        Ok(())
+    }
+
+    /// The messages to start now: by priority, then app by app in turn, lane after lane.
+    async fn choose(&mut self, now: Millis) -> Result<Vec<(Arc<App>, Claimed)>, StoreError> {
+        let mut queues = self.heads.queues();
+        let waiting_apps: HashSet<i64> = queues.iter().map(|queue| queue.app_and_priority().0).collect();
+        self.turn = self.turn.wrapping_add(1);
+        let turn = i64::try_from(self.turn % 1_024).unwrap_or(0);
+        queues.sort_by_key(|queue| {
+            let (app, priority) = queue.app_and_priority();
+            (priority, (app + turn) % i64::try_from(waiting_apps.len().max(1)).unwrap_or(1), app)
+        });
+        let mut chosen = Vec::new();
+        for queue in queues {
+            let (number, priority) = queue.app_and_priority();
+            let Some(app) = self.shared.service.apps().by_number(number) else { continue };
+            let passage = self.gates.passage(number, app.updated_at, now);
+            let free = match passage {
+                Passage::Shut => 0,
+                Passage::Probe => self.free(&app, priority, waiting_apps.len() > 1).min(1),
+                Passage::Open => self.free(&app, priority, waiting_apps.len() > 1),
+            };
+            if free == 0 {
+                continue;
+            }
+            let allowed = self.state(&app).bucket.take(app.settings.rate_per_second, free, Instant::now());
+            let taken = self.take(queue, allowed, now).await?;
+            let state = self.state(&app);
+            state.bucket.give_back(allowed - taken.len());
+            state.outstanding += taken.len();
+            self.outstanding += taken.len();
+            if passage == Passage::Probe && !taken.is_empty() {
+                self.gates.probe(number, true);
+            }
+            for message in taken {
+                self.flying.insert((number, message.openid.clone()));
+                chosen.push((Arc::clone(&app), message));
+            }
+        }
+        Ok(chosen)
+    }
+
+    /// How many more of an app may be armed: twice its concurrency, half of everything while others wait, and a few
+    /// slots are kept for urgent messages.
+    fn free(&mut self, app: &App, priority: Priority, others_wait: bool) -> usize {
+        let slots = self.shared.options.slots;
+        let kept = if priority == Priority::Urgent { 0 } else { URGENT_SLOTS };
+        let overall = (2 * slots).saturating_sub(kept).saturating_sub(self.outstanding);
+        let state = self.state(app);
+        let own = if others_wait { (2 * state.concurrency).min(slots) } else { 2 * state.concurrency };
+        own.saturating_sub(state.outstanding).min(overall)
+    }
+
+    fn state(&mut self, app: &App) -> &mut AppState {
+        let concurrency = usize::try_from(app.settings.concurrency).unwrap_or(1).max(1);
+        let state = self.apps.entry(app.number).or_insert_with(|| AppState {
+            bucket: Bucket::new(app.settings.rate_per_second, Instant::now()),
+            outstanding: 0,
+            slots: Arc::new(Semaphore::new(concurrency)),
+            concurrency,
+        });
+        if state.concurrency != concurrency {
+            // Calls under way keep their old slots; the new ones count for what starts from now on.
+            state.slots = Arc::new(Semaphore::new(concurrency));
+            state.concurrency = concurrency;
+        }
+        state
+    }
+
+    async fn take(&mut self, queue: Queue, count: usize, now: Millis) -> Result<Vec<Claimed>, StoreError> {
+        let mut taken = Vec::new();
+        let mut passed_over = HashSet::new();
+        let (number, _) = queue.app_and_priority();
+        while taken.len() < count
+            && let Some(lane) = self.heads.lane(queue)
+            && !passed_over.contains(&lane)
+        {
+            if self.heads.needs_reading(queue, lane) {
+                let read = self.shared.service.store().claim(lane, queue, now, RUN).await?;
+                if !self.heads.fill(queue, lane, read) {
+                    self.heads.exhausted(queue, lane);
+                    continue;
+                }
+            }
+            let flying = &self.flying;
+            let busy = |claimed: &Claimed| flying.contains(&(number, claimed.openid.clone()));
+            let run = self.heads.take(queue, lane, count - taken.len(), busy);
+            if run.is_empty() {
+                self.heads.pass_over(queue, lane);
+                passed_over.insert(lane);
+            }
+            taken.extend(run);
+        }
+        Ok(taken)
+    }
+
+    /// Makes the attempts durable, then starts those that are.
+    async fn launch(&mut self, chosen: Vec<(Arc<App>, Claimed)>, now: Millis) -> Result<(), StoreError> {
+        let mut calls = Vec::with_capacity(chosen.len());
+        for (app, message) in chosen {
+            let template_id = self.template_id(message.template).await;
+            let arm = Arm {
+                lane: message.lane,
+                epoch: self.shared.epochs.of(message.lane),
+                queue: message.queue,
+                due_at: message.due_at,
+                id: message.id,
+                attempt: message.attempts + 1,
+                at: now,
+            };
+            let slots = Arc::clone(&self.state(&app).slots);
+            calls.push(Call { app, message, template_id, arm, slots });
+        }
+        let armed = match self.shared.service.store().arm(calls.iter().map(|call| call.arm).collect()).await {
+            Ok(armed) => armed,
+            Err(error) => {
+                for call in calls {
+                    self.heads.note(call.message.lane, call.message.queue);
+                    self.forget(call.app.number, &call.message);
+                }
+                return Err(error);
+            }
+        };
+        for (call, armed) in calls.into_iter().zip(armed) {
+            if !armed {
+                // Cancelled or expired meanwhile: somebody else has settled it, or will.
+                self.gates.probe(call.app.number, false);
+                self.forget(call.app.number, &call.message);
+                continue;
+            }
+            let (shared, finished) = (self.shared.clone(), self.finished.clone());
+            self.tasks.spawn(async move {
+                let outcome = call.run(&shared).await;
+                let _ = finished.send(outcome);
+            });
+        }
+        Ok(())
+    }
+
+    async fn template_id(&mut self, number: i64) -> String {
+        if let Some(id) = self.templates.get(&number) {
+            return id.clone();
+        }
+        match self.shared.service.store().template_by_number(number).await {
+            Ok(Some(template)) => {
+                self.templates.insert(number, template.template_id.clone());
+                template.template_id
+            }
+            // WeChat will say 40037, which names the trouble.
+            Ok(None) | Err(_) => String::new(),
+        }
+    }
+
+    fn forget(&mut self, app: i64, message: &Claimed) {
+        self.heads.release(message.id);
+        self.flying.remove(&(app, message.openid.clone()));
+        self.outstanding = self.outstanding.saturating_sub(1);
+        if let Some(state) = self.apps.get_mut(&app) {
+            state.outstanding = state.outstanding.saturating_sub(1);
+        }
+    }
+
+    /// An outcome is durable: its slot is free, its person may get the next message.
+    async fn landed(&mut self, finished: Finished) {
+        let Finished { app, settlement, closing } = finished;
+        self.heads.release(settlement.id);
+        self.flying.remove(&(app, settlement.openid.clone()));
+        self.outstanding = self.outstanding.saturating_sub(1);
+        if let Some(state) = self.apps.get_mut(&app) {
+            state.outstanding = state.outstanding.saturating_sub(1);
+        }
+        if let Settled::Again { queue, due_at, .. } | Settled::GivenBack { queue, due_at, .. } = settlement.result {
+            self.later.insert((due_at, settlement.lane, queue));
+        }
+        let now = self.shared.service.now();
+        let store = self.shared.service.store();
+        if let Some(closing) = closing {
+            if let Some(gate) = self.gates.close(app, closing.gate, closing.errcode, &closing.detail, now) {
+                tracing::error!(app, errcode = closing.errcode, detail = closing.detail, gate = %closing.gate, "sending is stopped for this app");
+                metrics::counter!("hongyan_gates_closed_total", "gate" => closing.gate.as_str()).increment(1);
+                if let Err(error) = store.close_gate(gate).await {
+                    tracing::error!(%error, "the closed gate could not be kept");
+                }
+            }
+        } else if matches!(settlement.result, Settled::Outcome(_)) {
+            if self.gates.open(app) {
+                tracing::info!(app, "WeChat takes messages of this app again");
+                if let Err(error) = store.open_gate(app).await {
+                    tracing::error!(%error, "the opened gate could not be kept");
+                }
+            }
+        } else {
+            self.gates.probe(app, false);
+        }
+    }
+}

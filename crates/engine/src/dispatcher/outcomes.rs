@@ -1,0 +1,47 @@
+//! Writes what the calls brought, many at a time, and tells the dispatcher only what is durable. An outcome that
+//! the database did not take is kept and given again.
+
+use std::time::Duration;
+
+use domain::message::Outcome;
+use store::hot::settle::{Settled, Settlement};
+use tokio::sync::mpsc;
+
+use super::call::Finished;
+use crate::Shared;
+
+const BATCH: usize = 1_024;
+const AGAIN: Duration = Duration::from_millis(200);
+
+pub(super) async fn run(
+    shared: Shared,
+    mut finished: mpsc::UnboundedReceiver<Finished>,
+    durable: mpsc::UnboundedSender<Finished>,
+) {
+    let mut batch = Vec::with_capacity(BATCH);
+    while finished.recv_many(&mut batch, BATCH).await > 0 {
+        let mut settlements: Vec<Settlement> = batch.iter().map(|finished| finished.settlement.clone()).collect();
+        settlements.sort_unstable_by_key(|settlement| (settlement.lane, settlement.id));
+        while let Err(error) = shared.service.store().settle(settlements.clone()).await {
+            tracing::error!(%error, count = settlements.len(), "outcomes could not be kept; trying again");
+            tokio::time::sleep(AGAIN).await;
+        }
+        for finished in batch.drain(..) {
+            count(&finished.settlement.result);
+            // A dispatcher that has stopped does not need to know.
+            let _ = durable.send(finished);
+        }
+    }
+}
+
+fn count(result: &Settled) {
+    let state = match result {
+        Settled::Outcome(Outcome::Accepted { .. }) => "accepted",
+        Settled::Outcome(Outcome::Refused) => "refused",
+        Settled::Outcome(Outcome::Failed) => "failed",
+        Settled::Outcome(Outcome::Unknown) | Settled::OwnerLost => "unknown",
+        Settled::Again { .. } => "retried",
+        Settled::GivenBack { .. } => "given_back",
+    };
+    metrics::counter!("hongyan_messages_total", "state" => state).increment(1);
+}

@@ -1,0 +1,51 @@
+//! Looks after what nobody asks for: messages whose time is over while their queue stands still, and attempts that
+//! an earlier owner left without an answer (I4, I5).
+
+use service::Problem;
+use store::StoreError;
+
+use crate::{Shared, TICK};
+
+/// Rows of the ready table that one step looks at: a paused million is walked in the background, a page at a time.
+const PAGE: i64 = 10_000;
+const ORPHANS: i64 = 1_000;
+/// Ticks between two walks over an idle table.
+const PAUSE: u32 = 10;
+
+/// Turns what an earlier owner left in `sending` into `unknown`.
+pub(crate) async fn settle_orphans(shared: &Shared) -> Result<(), Problem> {
+    loop {
+        let orphans = shared.service.store().orphans(shared.service.now(), ORPHANS).await?;
+        if orphans.is_empty() {
+            return Ok(());
+        }
+        tracing::warn!(count = orphans.len(), "attempts without an answer were found after a restart: they are unknown now");
+        shared.service.store().settle(orphans).await?;
+    }
+}
+
+pub(crate) async fn run(shared: Shared) {
+    let mut after = None;
+    loop {
+        let pause = if after.is_some() { TICK } else { TICK * PAUSE };
+        tokio::select! {
+            () = shared.stop.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+        after = expire(&shared, after).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "expired messages could not be ended; trying again");
+            None
+        });
+    }
+}
+
+async fn expire(
+    shared: &Shared,
+    after: Option<store::messages::ReadyKey>,
+) -> Result<Option<store::messages::ReadyKey>, StoreError> {
+    let (ended, next) = shared.service.store().expire(shared.service.now(), after, PAGE).await?;
+    if ended > 0 {
+        metrics::counter!("hongyan_messages_total", "state" => "expired").increment(ended);
+    }
+    Ok(next)
+}

@@ -1,0 +1,102 @@
+//! The inbox as people see it: what WeChat pushed, the verdict, what it changed.
+
+use domain::InboxId;
+use serde::Serialize;
+use serde_json::Value;
+use store::callbacks::StoredCallback;
+use store::hot::append::Verdict;
+
+use crate::problem::{Kind, Problem};
+use crate::view::time;
+use crate::{App, Service};
+
+/// A row of the inbox.
+#[derive(Debug, Clone, Serialize)]
+pub struct CallbackView {
+    /// Its id.
+    pub id: String,
+    /// When it came.
+    pub received_at: String,
+    /// The event's CreateTime.
+    pub event_at: Option<String>,
+    /// popup, change, sent, event, chat, unreadable.
+    pub kind: &'static str,
+    /// FromUserName.
+    pub openid: String,
+    /// How often WeChat pushed it; more than one where it was re-pushed.
+    pub pushes: i64,
+    /// `applied`, `ignored`, `quarantined`; null while it waits.
+    pub verdict: Option<Verdict>,
+    /// Why.
+    pub reason: Option<String>,
+    /// What it changed.
+    pub effects: Value,
+    /// When.
+    pub applied_at: Option<String>,
+    /// What WeChat sent, decrypted (only for one row).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+}
+
+impl Service {
+    /// A page of the inbox, newest first.
+    ///
+    /// # Errors
+    /// Where the database is away.
+    pub async fn callbacks(
+        &self,
+        app: &App,
+        verdict: Option<Verdict>,
+        before: Option<InboxId>,
+        limit: i64,
+    ) -> Result<(Vec<CallbackView>, Option<InboxId>), Problem> {
+        let (rows, next) = self.store.callbacks(app.number, verdict, before, limit).await?;
+        Ok((rows.into_iter().map(|row| view(row, false)).collect(), next))
+    }
+
+    /// One row with its text.
+    ///
+    /// # Errors
+    /// `callback_not_found`.
+    pub async fn callback(&self, app: &App, id: InboxId) -> Result<CallbackView, Problem> {
+        let row = self.store.callback(app.number, id).await?.ok_or_else(no_callback)?;
+        Ok(view(row, true))
+    }
+
+    /// Lets a row that was set aside take effect.
+    ///
+    /// # Errors
+    /// `callback_not_found`, `not_replayable`.
+    pub async fn replay_callback(&self, app: &App, id: InboxId) -> Result<CallbackView, Problem> {
+        if !self.store.replay(app.number, id).await? {
+            self.callback(app, id).await?;
+            return Err(Problem::new(
+                Kind::Conflict,
+                "not_replayable",
+                "只有被隔离或忽略的订阅事件可以重新处理。",
+                "Only subscribe events that were quarantined or ignored can be replayed.",
+            ));
+        }
+        self.callback(app, id).await
+    }
+}
+
+fn no_callback() -> Problem {
+    Problem::new(Kind::NotFound, "callback_not_found", "没有这条推送记录。", "There is no such callback.")
+}
+
+fn view(row: StoredCallback, with_body: bool) -> CallbackView {
+    CallbackView {
+        id: row.id.to_string(),
+        received_at: time(row.received_at),
+        event_at: (row.event_at > 0).then(|| time(row.event_at)),
+        kind: row.kind.as_str(),
+        openid: row.openid,
+        pushes: row.pushes,
+        verdict: row.verdict,
+        reason: row.reason,
+        effects: row.effects.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or(Value::Array(Vec::new())),
+        applied_at: row.applied_at.map(time),
+        body: with_body.then_some(row.body),
+    }
+}

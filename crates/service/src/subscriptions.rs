@@ -1,0 +1,122 @@
+//! Who subscribed to what, and why a balance is what it is.
+
+use domain::ledger::available;
+use serde::Serialize;
+use serde_json::{Value, json};
+use store::subscriptions::{StoredSubscription, SubscriptionKey};
+
+use crate::problem::Problem;
+use crate::view::time;
+use crate::{App, Service};
+
+/// One subscriber × template.
+#[derive(Debug, Clone, Serialize)]
+pub struct SubscriptionView {
+    /// Whose.
+    pub openid: String,
+    /// WeChat's template id.
+    pub template_id: String,
+    /// `one_time` or `long_term`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// `accept`, `reject` or `unknown`.
+    pub status: &'static str,
+    /// Grants by the ledger; nothing is counted for long-term templates.
+    pub balance: i64,
+    /// The balance less what is under way.
+    pub available: i64,
+    /// `known` or `unverified`.
+    pub certainty: &'static str,
+    /// The latest event.
+    pub last_event_at: Option<String>,
+}
+
+/// A ledger entry.
+#[derive(Debug, Clone, Serialize)]
+pub struct EntryView {
+    /// Whose.
+    pub openid: String,
+    /// WeChat's template id.
+    pub template_id: String,
+    /// When it was written.
+    pub at: String,
+    /// grant, spend, found, zeroed …
+    pub kind: &'static str,
+    /// How much.
+    pub delta: i64,
+    /// The balance after it.
+    pub balance: i64,
+    /// What proves it.
+    pub evidence: Value,
+    /// A person's remark.
+    pub note: Option<String>,
+}
+
+impl Service {
+    /// Subscriptions: one person's, or a page of everybody's.
+    ///
+    /// # Errors
+    /// Where the database is away.
+    pub async fn subscriptions(
+        &self,
+        app: &App,
+        openid: Option<&str>,
+        template_id: Option<&str>,
+        after: Option<SubscriptionKey>,
+        limit: i64,
+    ) -> Result<(Vec<SubscriptionView>, Option<SubscriptionKey>), Problem> {
+        let (stored, next) = match openid {
+            Some(openid) => (self.store.subscriptions_of(app.number, openid, template_id).await?, None),
+            None => self.store.subscriptions(app.number, template_id, after, limit).await?,
+        };
+        Ok((stored.into_iter().map(subscription).collect(), next))
+    }
+
+    /// The entries that explain one balance, oldest first.
+    ///
+    /// # Errors
+    /// Where the database is away.
+    pub async fn ledger_of(&self, app: &App, openid: &str, template_id: &str) -> Result<Vec<EntryView>, Problem> {
+        let entries = self.store.ledger_of(app.number, openid, template_id).await?;
+        Ok(entries.iter().map(|stored| entry(openid, template_id, stored)).collect())
+    }
+
+    /// A page of all entries, oldest first, and the number of its last.
+    ///
+    /// # Errors
+    /// Where the database is away.
+    pub async fn ledger(&self, app: &App, after: i64, limit: i64) -> Result<(Vec<EntryView>, Option<i64>), Problem> {
+        let rows = self.store.ledger(app.number, after, limit).await?;
+        let full = i64::try_from(rows.len()).unwrap_or(0) == limit;
+        let next = rows.last().filter(|_| full).map(|(_, _, stored)| stored.id);
+        Ok((rows.iter().map(|(openid, template_id, stored)| entry(openid, template_id, stored)).collect(), next))
+    }
+}
+
+fn subscription(stored: StoredSubscription) -> SubscriptionView {
+    let s = stored.subscription;
+    SubscriptionView {
+        openid: stored.openid,
+        template_id: stored.template_id,
+        kind: stored.kind.as_str(),
+        status: s.status.as_str(),
+        balance: s.balance,
+        available: available(s.balance, stored.reserved),
+        certainty: if s.known { "known" } else { "unverified" },
+        last_event_at: (s.status_at > 0).then(|| time(s.status_at)),
+    }
+}
+
+fn entry(openid: &str, template_id: &str, stored: &store::hot::accounts::StoredEntry) -> EntryView {
+    let e = &stored.entry;
+    EntryView {
+        openid: openid.to_owned(),
+        template_id: template_id.to_owned(),
+        at: time(e.written_at),
+        kind: e.kind.as_str(),
+        delta: e.delta,
+        balance: e.balance,
+        evidence: json!({ "reason": e.reason.as_str(), "act_at": time(e.act_at), "reference": e.reference }),
+        note: stored.note.clone(),
+    }
+}

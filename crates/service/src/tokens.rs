@@ -1,0 +1,178 @@
+//! Access tokens (I11): one call to WeChat at a time per app, the result shared by all; a token that WeChat
+//! rejected is replaced only if it is still the one in use; forced refreshes are rationed.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use domain::clock::{DAY, HOUR, MINUTE, SECOND};
+use domain::{Clock, Millis};
+use secrecy::{ExposeSecret, SecretString};
+use store::tokens::{Forced, StoredToken};
+use store::{Store, StoreError};
+use wechat::client::{CallError, Client};
+
+use crate::App;
+
+/// WeChat hands out the next token five minutes before the old one ends, and both work in between.
+const MARGIN: Millis = 5 * MINUTE;
+/// Forced refreshes a day (WeChat: 20), and the pause between two (WeChat: 30 s).
+const FORCED_A_DAY: i64 = 20;
+const FORCED_PAUSE: Millis = 30 * SECOND;
+/// Days are WeChat's: Asia/Shanghai, which has no summer time.
+const SHANGHAI: Millis = 8 * HOUR;
+
+/// A token to call with.
+#[derive(Clone)]
+pub struct Token {
+    /// The token.
+    pub secret: SecretString,
+    /// Which one: to be given to [`Tokens::replace`] when WeChat rejects it.
+    pub version: i64,
+    /// When it ends.
+    pub expires_at: Millis,
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Token(version {})", self.version)
+    }
+}
+
+/// Why there is no token.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum TokenError {
+    /// WeChat refused to give one, or could not be reached.
+    #[error(transparent)]
+    Call(Arc<CallError>),
+    /// The token is rejected, and it may not be forced anew yet.
+    #[error("the access token is rejected and forced refreshes are used up for now")]
+    Rationed,
+    /// The database is away.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+type Cell = Arc<tokio::sync::Mutex<Option<StoredToken>>>;
+
+/// The tokens of all apps.
+pub struct Tokens {
+    store: Store,
+    client: Client,
+    clock: Arc<dyn Clock>,
+    cells: Mutex<HashMap<i64, Cell>>,
+}
+
+impl Tokens {
+    pub(crate) fn new(store: Store, client: Client, clock: Arc<dyn Clock>) -> Self {
+        Self { store, client, clock, cells: Mutex::default() }
+    }
+
+    fn cell(&self, app: i64) -> Cell {
+        Arc::clone(self.cells.lock().unwrap_or_else(PoisonError::into_inner).entry(app).or_default())
+    }
+
+    /// A valid token; WeChat is asked only where none is.
+    ///
+    /// # Errors
+    /// See [`TokenError`].
+    pub async fn get(&self, app: &App) -> Result<Token, TokenError> {
+        let cell = self.cell(app.number);
+        let mut held = cell.lock().await;
+        let now = self.clock.now();
+        if let Some(token) = held.as_ref().filter(|token| valid(token, now)) {
+            return Ok(give(token));
+        }
+        // Another process (or an earlier start) may have one.
+        *held = self.store.token(app.number).await?;
+        if let Some(token) = held.as_ref().filter(|token| valid(token, now)) {
+            return Ok(give(token));
+        }
+        self.fetch(app, &mut held, false).await
+    }
+
+    /// A token in place of the one with `rejected`; whoever comes second gets what the first one fetched.
+    ///
+    /// # Errors
+    /// See [`TokenError`].
+    pub async fn replace(&self, app: &App, rejected: i64) -> Result<Token, TokenError> {
+        let cell = self.cell(app.number);
+        let mut held = cell.lock().await;
+        let stored = self.store.token(app.number).await?;
+        if let Some(token) = &stored
+            && token.version != rejected
+            && valid(token, self.clock.now())
+        {
+            let token = give(token);
+            *held = stored;
+            return Ok(token);
+        }
+        let old = stored.as_ref().map(|token| token.token.clone());
+        *held = stored;
+        let token = self.fetch(app, &mut held, false).await?;
+        // In normal mode WeChat gives the same token as long as it believes in it.
+        if old.is_some_and(|old| old.expose_secret() == token.secret.expose_secret()) {
+            return self.fetch(app, &mut held, true).await;
+        }
+        Ok(token)
+    }
+
+    async fn fetch(&self, app: &App, held: &mut Option<StoredToken>, force: bool) -> Result<Token, TokenError> {
+        let now = self.clock.now();
+        let before = held.as_ref().map_or_else(Default::default, |token| token.forced);
+        let forced = if force { next_forced(before, now).ok_or(TokenError::Rationed)? } else { before };
+        let version = held.as_ref().map_or(0, |token| token.version);
+        let grant = self
+            .client
+            .stable_token(&app.api_base_url, &app.app_id, &app.secret, force)
+            .await
+            .map_err(|error| TokenError::Call(Arc::new(error)))?;
+        let lifetime = i64::try_from(grant.expires_in.as_millis()).unwrap_or(0);
+        let swapped = self.store.swap_token(app.number, version, &grant.token, now, now + lifetime, forced).await?;
+        if !swapped {
+            tracing::info!(app = app.app_id, "another process refreshed the access token first");
+        }
+        *held = self.store.token(app.number).await?;
+        let token = held.as_ref().ok_or(StoreError::Corrupt("access_token"))?;
+        tracing::info!(app = app.app_id, version = token.version, force, "access token obtained");
+        Ok(give(token))
+    }
+}
+
+fn give(token: &StoredToken) -> Token {
+    Token { secret: token.token.clone(), version: token.version, expires_at: token.expires_at }
+}
+
+/// Whether a token can be used; short-lived ones (WeChat gives what remains) are used to half their life.
+fn valid(token: &StoredToken, now: Millis) -> bool {
+    let margin = MARGIN.min((token.expires_at - token.obtained_at) / 2);
+    now < token.expires_at - margin
+}
+
+/// The ration after one more forced refresh, or `None` where it must wait.
+fn next_forced(before: Forced, now: Millis) -> Option<Forced> {
+    let day = (now + SHANGHAI).div_euclid(DAY);
+    let count = if before.day == day { before.count } else { 0 };
+    let allowed = count < FORCED_A_DAY && now - before.at >= FORCED_PAUSE;
+    allowed.then_some(Forced { at: now, day, count: count + 1 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forced_refreshes_are_rationed() {
+        let noon = 1_700_000_000_000;
+        let mut ration = Forced::default();
+        let mut now = noon;
+        let mut made = 0;
+        while let Some(next) = next_forced(ration, now) {
+            assert_eq!(next_forced(next, now + FORCED_PAUSE - 1), None, "30 s apart");
+            ration = next;
+            now += FORCED_PAUSE;
+            made += 1;
+        }
+        assert_eq!(made, FORCED_A_DAY);
+        assert!(next_forced(ration, noon + DAY).is_some(), "the next day");
+    }
+}
