@@ -1,1 +1,14 @@
-//! Not written yet.
+#![doc = include_str!("../README.md")]
+
+mod auth;
+mod body;
+mod callback;
+mod docs;
+mod health;
+mod language;
+mod problem;
+mod routes;
+mod server;
+
+pub use health::install_metrics;
+pub use server::{Api, openapi};

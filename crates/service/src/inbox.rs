@@ -11,7 +11,7 @@ use crate::view::time;
 use crate::{App, Service};
 
 /// A row of the inbox.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct CallbackView {
     /// Its id.
     pub id: String,
@@ -26,10 +26,12 @@ pub struct CallbackView {
     /// How often WeChat pushed it; more than one where it was re-pushed.
     pub pushes: i64,
     /// `applied`, `ignored`, `quarantined`; null while it waits.
+    #[schema(value_type = Option<String>)]
     pub verdict: Option<Verdict>,
     /// Why.
     pub reason: Option<String>,
     /// What it changed.
+    #[schema(value_type = Vec<Object>)]
     pub effects: Value,
     /// When.
     pub applied_at: Option<String>,

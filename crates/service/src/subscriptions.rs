@@ -10,7 +10,7 @@ use crate::view::time;
 use crate::{App, Service};
 
 /// One subscriber × template.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct SubscriptionView {
     /// Whose.
     pub openid: String,
@@ -32,7 +32,7 @@ pub struct SubscriptionView {
 }
 
 /// A ledger entry.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct EntryView {
     /// Whose.
     pub openid: String,
@@ -47,6 +47,7 @@ pub struct EntryView {
     /// The balance after it.
     pub balance: i64,
     /// What proves it.
+    #[schema(value_type = Object)]
     pub evidence: Value,
     /// A person's remark.
     pub note: Option<String>,

@@ -13,7 +13,7 @@ use wechat::{Lang, errcode};
 use crate::App;
 
 /// A message.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct MessageView {
     /// Its id.
     pub id: String,
@@ -48,7 +48,7 @@ pub struct MessageView {
 }
 
 /// An attempt.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct AttemptView {
     /// When it began.
     pub at: String,
@@ -63,7 +63,7 @@ pub struct AttemptView {
 }
 
 /// A receipt.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct ReceiptView {
     /// When it came.
     pub at: String,

@@ -1,0 +1,102 @@
+//! What WeChat calls: `GET` verifies the address, `POST` pushes. The same under `/callback/{appid}` and under an
+//! app's alias.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use service::callback::Answer;
+use service::{App, Problem};
+use wechat::callback::{MAX_BODY_BYTES, Query};
+
+use crate::problem::{ApiProblem, no_route};
+use crate::server::Api;
+
+pub(crate) async fn verify(State(api): State<Api>, Path(app_id): Path<String>, uri: Uri) -> Response {
+    match api.service.app(&app_id).await {
+        Ok(app) => answer("verify", api.service.verify_callback(&app, &query(&uri))),
+        Err(problem) => refuse(problem),
+    }
+}
+
+pub(crate) async fn push(
+    State(api): State<Api>,
+    Path(app_id): Path<String>,
+    uri: Uri,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    match api.service.app(&app_id).await {
+        Ok(app) => take(&api, &app, &uri, body).await,
+        Err(problem) => refuse(problem),
+    }
+}
+
+/// Every other path: an app's alias, or nothing.
+pub(crate) async fn alias(
+    State(api): State<Api>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let app: Option<Arc<App>> = match api.service.apps().by_alias(uri.path()).await {
+        Ok(app) => app,
+        Err(error) => return refuse(error.into()),
+    };
+    match (app, method) {
+        (Some(app), Method::GET) => answer("verify", api.service.verify_callback(&app, &query(&uri))),
+        (Some(app), Method::POST) => take(&api, &app, &uri, body).await,
+        (Some(_), _) => StatusCode::METHOD_NOT_ALLOWED.into_response(),
+        (None, _) => {
+            drop(headers);
+            no_route().into_response()
+        }
+    }
+}
+
+async fn take(api: &Api, app: &App, uri: &Uri, body: Result<Bytes, BytesRejection>) -> Response {
+    let body = match body {
+        Ok(body) if body.len() <= MAX_BODY_BYTES => body,
+        Ok(_) => return too_large(),
+        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => return too_large(),
+        Err(rejection) => return rejection.into_response(),
+    };
+    match api.service.take_callback(app, &query(uri), &body).await {
+        Ok(taken) => answer("push", taken),
+        Err(problem) => refuse(problem),
+    }
+}
+
+fn query(uri: &Uri) -> Query {
+    axum::extract::Query::try_from_uri(uri).map(|query| query.0).unwrap_or_default()
+}
+
+fn too_large() -> Response {
+    metrics::counter!("hongyan_callbacks_total", "what" => "push", "verdict" => "too_large").increment(1);
+    (StatusCode::PAYLOAD_TOO_LARGE, "larger than 256 KiB").into_response()
+}
+
+fn refuse(problem: Problem) -> Response {
+    metrics::counter!("hongyan_callbacks_total", "what" => "push", "verdict" => problem.code).increment(1);
+    ApiProblem(problem).into_response()
+}
+
+fn answer(what: &'static str, answer: Answer) -> Response {
+    let verdict = match &answer {
+        Answer::Text(_) | Answer::Reply { .. } => "ok",
+        Answer::Refused { reason, .. } => reason,
+    };
+    metrics::counter!("hongyan_callbacks_total", "what" => what, "verdict" => verdict).increment(1);
+    match answer {
+        Answer::Text(text) => ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response(),
+        Answer::Reply { body, content_type } => {
+            ([(header::CONTENT_TYPE, HeaderValue::from_static(content_type))], body).into_response()
+        }
+        Answer::Refused { status, detail, .. } => {
+            (StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST), detail).into_response()
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Health and metrics.
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+
+use crate::server::Api;
+
+/// Installs the process's metrics; a second call in one process (tests) gives a handle that shows nothing.
+pub fn install_metrics() -> PrometheusHandle {
+    let builder = PrometheusBuilder::new();
+    let recorder = builder.build_recorder();
+    let handle = recorder.handle();
+    if metrics::set_global_recorder(recorder).is_err() {
+        tracing::debug!("metrics are installed already");
+    }
+    metrics::describe_counter!("hongyan_callbacks_total", "Callbacks of WeChat, by verdict");
+    metrics::describe_counter!("hongyan_callbacks_applied_total", "Inbox rows that took effect");
+    metrics::describe_gauge!("hongyan_inbox_oldest_unapplied_seconds", "Age of the oldest inbox row not yet applied");
+    metrics::describe_counter!("hongyan_messages_total", "Attempts that ended, by how");
+    metrics::describe_counter!("hongyan_gates_closed_total", "Gates closed, by cause");
+    metrics::describe_histogram!("hongyan_send_seconds", "Time of WeChat's send call");
+    handle
+}
+
+/// The process answers.
+#[utoipa::path(get, path = "/healthz", responses((status = 200, description = "The process answers", body = String)))]
+pub(crate) async fn healthz() -> &'static str {
+    "ok"
+}
+
+/// This node and its store can work.
+#[utoipa::path(get, path = "/readyz", responses(
+    (status = 200, description = "Ready", body = String),
+    (status = 503, description = "The database is away", body = String),
+))]
+pub(crate) async fn readyz(State(api): State<Api>) -> Response {
+    match api.service.store().ping().await {
+        Ok(()) => "ready".into_response(),
+        Err(error) => {
+            tracing::warn!(%error, "not ready");
+            (StatusCode::SERVICE_UNAVAILABLE, "the database is away").into_response()
+        }
+    }
+}
+
+/// Metrics in Prometheus' format.
+#[utoipa::path(get, path = "/metrics", responses((status = 200, description = "Prometheus text format", body = String)))]
+pub(crate) async fn show_metrics(State(api): State<Api>) -> Response {
+    api.metrics.run_upkeep();
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], api.metrics.render()).into_response()
+}

@@ -1,0 +1,131 @@
+//! Problems as RFC 9457 answers. A handler returns the service's `Problem`; the outermost layer writes it in the
+//! caller's language.
+
+use std::sync::Arc;
+
+use axum::extract::Request;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use service::{Kind, Lang, Problem};
+
+use crate::language;
+
+/// A problem on its way out.
+pub(crate) struct ApiProblem(pub(crate) Problem);
+
+impl From<Problem> for ApiProblem {
+    fn from(problem: Problem) -> Self {
+        Self(problem)
+    }
+}
+
+impl From<service::problem::FieldError> for ApiProblem {
+    fn from(error: service::problem::FieldError) -> Self {
+        Self(error.into())
+    }
+}
+
+/// The body of a problem.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct ProblemBody {
+    /// Where the code is explained.
+    #[serde(rename = "type")]
+    kind: String,
+    /// The status in words.
+    title: String,
+    /// The HTTP status.
+    status: u16,
+    /// The stable code.
+    code: String,
+    /// What, where, and what to do.
+    detail: String,
+    /// Each wrong field.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldBody>,
+}
+
+/// One wrong field.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct FieldBody {
+    /// JSON pointer into the request.
+    pointer: String,
+    /// The stable code.
+    code: String,
+    /// What is wrong and what to do.
+    detail: String,
+}
+
+pub(crate) fn status(kind: Kind) -> StatusCode {
+    match kind {
+        Kind::Malformed => StatusCode::BAD_REQUEST,
+        Kind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+        Kind::Unauthorized => StatusCode::UNAUTHORIZED,
+        Kind::Forbidden => StatusCode::FORBIDDEN,
+        Kind::NotFound => StatusCode::NOT_FOUND,
+        Kind::Conflict => StatusCode::CONFLICT,
+        Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::Upstream => StatusCode::BAD_GATEWAY,
+    }
+}
+
+impl ProblemBody {
+    pub(crate) fn new(problem: &Problem, lang: Lang) -> Self {
+        let status = status(problem.kind);
+        Self {
+            kind: format!("/docs#{}", problem.code),
+            title: status.canonical_reason().unwrap_or_default().to_owned(),
+            status: status.as_u16(),
+            code: problem.code.to_owned(),
+            detail: problem.detail(lang).to_owned(),
+            errors: problem
+                .errors
+                .iter()
+                .map(|error| FieldBody {
+                    pointer: error.pointer.clone(),
+                    code: error.code.to_owned(),
+                    detail: error.detail(lang).to_owned(),
+                })
+                .collect(),
+        }
+    }
+}
+
+impl IntoResponse for ApiProblem {
+    fn into_response(self) -> Response {
+        let mut response = status(self.0.kind).into_response();
+        if self.0.kind == Kind::Unavailable {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response.extensions_mut().insert(Arc::new(self.0));
+        response
+    }
+}
+
+/// Writes the problem of a response in the request's language.
+pub(crate) async fn render(request: Request, next: Next) -> Response {
+    let lang = language::of(request.headers());
+    let response = next.run(request).await;
+    let Some(problem) = response.extensions().get::<Arc<Problem>>().cloned() else { return response };
+    let body = serde_json::to_vec(&ProblemBody::new(&problem, lang)).unwrap_or_default();
+    let (mut parts, _) = response.into_parts();
+    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    let tag = match lang {
+        Lang::Zh => "zh-CN",
+        Lang::En => "en",
+    };
+    parts.headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(tag));
+    Response::from_parts(parts, body.into())
+}
+
+/// A path that leads nowhere.
+pub(crate) fn no_route() -> ApiProblem {
+    ApiProblem(Problem::new(
+        Kind::NotFound,
+        "route_not_found",
+        "没有这个地址；接口说明见 /docs。",
+        "There is nothing at this address; /docs describes the interface.",
+    ))
+}

@@ -1,0 +1,34 @@
+//! The REST resources under /api/v1.
+
+mod apps;
+mod callbacks;
+mod messages;
+mod subscriptions;
+mod templates;
+mod tokens;
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::server::Api;
+
+/// Every documented route.
+pub(crate) fn all() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(apps::list))
+        .routes(routes!(apps::show, apps::put, apps::patch))
+        .routes(routes!(messages::list, messages::send))
+        .routes(routes!(messages::batch))
+        .routes(routes!(messages::show))
+        .routes(routes!(messages::cancel))
+        .routes(routes!(messages::resend))
+        .routes(routes!(subscriptions::list))
+        .routes(routes!(subscriptions::ledger))
+        .routes(routes!(templates::list))
+        .routes(routes!(templates::sync))
+        .routes(routes!(callbacks::list))
+        .routes(routes!(callbacks::show))
+        .routes(routes!(callbacks::replay))
+        .routes(routes!(tokens::show))
+        .routes(routes!(tokens::refresh))
+}

@@ -1,0 +1,103 @@
+//! The routers: one for the main address with everything, one for the address that faces the internet.
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::get;
+use metrics_exporter_prometheus::PrometheusHandle;
+use service::Service;
+use tower_http::trace::TraceLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use wechat::callback::MAX_BODY_BYTES;
+
+use crate::{callback, docs, health, problem, routes as resources};
+
+/// Request bodies of the REST interface.
+const MAX_BODY: usize = 16 * 1024 * 1024;
+
+/// What the handlers share.
+#[derive(Clone)]
+pub struct Api {
+    pub(crate) service: Service,
+    pub(crate) metrics: PrometheusHandle,
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Hongyan", description = "WeChat Mini Program subscribe messages: sent, counted, and proved. \
+        Authorization: Bearer KEY (hongyan key create). Errors are application/problem+json with a stable code; \
+        their text follows Accept-Language (zh or en)."),
+    modifiers(&BearerKey)
+)]
+struct Document;
+
+struct BearerKey;
+
+impl utoipa::Modify for BearerKey {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+        let scheme = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("key", scheme);
+        document.security = Some(vec![SecurityRequirement::new("key", Vec::<String>::new())]);
+    }
+}
+
+/// The interface's document.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    documented().into_openapi()
+}
+
+fn documented() -> OpenApiRouter<Api> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::show_metrics))
+        .nest("/api/v1", resources::all())
+}
+
+impl Api {
+    /// Puts the interface on top of the use cases.
+    pub fn new(service: Service, metrics: PrometheusHandle) -> Self {
+        Self { service, metrics }
+    }
+
+    /// Everything: the main address. `extra` is mounted beside it (the console).
+    pub fn router(&self, extra: Router) -> Router {
+        let (router, document) = documented().split_for_parts();
+        let document = std::sync::Arc::new(serde_json::to_string(&document).unwrap_or_default());
+        let json = [(axum::http::header::CONTENT_TYPE, "application/json")];
+        router
+            .layer(DefaultBodyLimit::max(MAX_BODY))
+            .route("/api/v1/openapi.json", get(move || async move { (json, document.as_str().to_owned()) }))
+            .route("/docs", get(docs::page))
+            .merge(self.callbacks())
+            .with_state(self.clone())
+            .merge(extra)
+            .layer(axum::middleware::from_fn(problem::render))
+            .layer(TraceLayer::new_for_http().make_span_with(span))
+    }
+
+    /// Only what must face the internet.
+    pub fn public_router(&self) -> Router {
+        Router::new()
+            .route("/healthz", get(health::healthz))
+            .merge(self.callbacks())
+            .with_state(self.clone())
+            .layer(axum::middleware::from_fn(problem::render))
+            .layer(TraceLayer::new_for_http().make_span_with(span))
+    }
+
+    fn callbacks(&self) -> Router<Api> {
+        Router::new()
+            .route("/callback/{app_id}", get(callback::verify).post(callback::push))
+            .fallback(callback::alias)
+            .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+    }
+}
+
+/// Method and path only: a callback's query holds signatures, an access token may stand in another.
+fn span(request: &axum::extract::Request) -> tracing::Span {
+    tracing::debug_span!("request", method = %request.method(), path = request.uri().path())
+}
