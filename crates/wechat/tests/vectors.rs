@@ -1,5 +1,7 @@
 //! Every published worked example of signatures and encryption.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use serde_json::Value;
 use wechat::callback::crypto::EncodingAesKey;
 use wechat::callback::signature;
