@@ -1,1 +1,4 @@
-//! Not written yet.
+#![doc = include_str!("../README.md")]
+#![deny(missing_docs)]
+
+pub mod callback;
