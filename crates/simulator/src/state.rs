@@ -28,7 +28,6 @@ pub(crate) use app::{App, Settings};
 pub(crate) use chance::Chance;
 pub(crate) use live::Live;
 pub(crate) use records::CallbackEntry;
-pub(crate) use sending::{Busy, Sent};
 pub(crate) use templates::Template;
 pub(crate) use tokens::{TokenFault, TokenKind, Tokens};
 pub(crate) use users::Receipt;

@@ -27,10 +27,6 @@ impl Daily {
         let state = lock(&self.0);
         if state.0 == day(now_ms) { state.1 } else { 0 }
     }
-
-    pub(crate) fn clear(&self) {
-        lock(&self.0).1 = 0;
-    }
 }
 
 /// The day's number in UTC+8.
