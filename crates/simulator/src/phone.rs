@@ -15,8 +15,28 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 
 const INDEX: &str = include_str!("../assets/index.html");
 
+const JS: &str = "text/javascript; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const SVG: &str = "image/svg+xml";
+
 /// Name, kind, text.
 const FILES: &[(&str, &str, &str)] = &[
+    ("api.js", JS, include_str!("../assets/api.js")),
+    ("dom.js", JS, include_str!("../assets/dom.js")),
+    ("i18n.js", JS, include_str!("../assets/i18n.js")),
+    ("icon.svg", SVG, include_str!("../assets/icon.svg")),
+    ("inspector.js", JS, include_str!("../assets/inspector.js")),
+    ("main.js", JS, include_str!("../assets/main.js")),
+    ("mini.js", JS, include_str!("../assets/mini.js")),
+    ("notices.js", JS, include_str!("../assets/notices.js")),
+    ("page.css", CSS, include_str!("../assets/page.css")),
+    ("phone.css", CSS, include_str!("../assets/phone.css")),
+    ("settings.js", JS, include_str!("../assets/settings.js")),
+    ("sheets.css", CSS, include_str!("../assets/sheets.css")),
+    ("sheets.js", JS, include_str!("../assets/sheets.js")),
+    ("store.js", JS, include_str!("../assets/store.js")),
+    ("tap.js", JS, include_str!("../assets/tap.js")),
+    ("wx.js", JS, include_str!("../assets/wx.js")),
 ];
 
 pub(crate) fn router() -> Router<Simulator> {
