@@ -18,7 +18,9 @@ export function miniView(wx) {
   const chosen = chosenOf(mini);
   const ids = mini.templates.map(({ id }) => id).filter((id) => chosen.has(id));
   // The page's tap handler: exactly what a mini program writes.
-  const subscribe = () =>
+  const subscribe = () => {
+    state.lastResult = "…";
+    changed();
     wx.requestSubscribeMessage({
       tmplIds: ids,
       complete: (result) => {
@@ -26,6 +28,7 @@ export function miniView(wx) {
         changed();
       },
     });
+  };
   return [
     h("section", { class: "hero" }, appIcon(mini, "large"), h("h2", {}, mini.name), h("p", {}, mini.appid)),
     h("h3", { class: "group-title", id: "choose" }, t("choose")),
@@ -60,17 +63,18 @@ function resultBox() {
   const result = state.lastResult;
   return h("section", { class: "result", "aria-live": "polite" },
     h("h3", { class: "group-title" }, t("result")),
-    h("pre", { class: result?.errMsg.includes(":fail") ? "code bad" : "code", testid: "result", tabindex: "0" },
+    h("pre", { class: result?.errMsg?.includes(":fail") ? "code bad" : "code", testid: "result", tabindex: "0" },
       result ? pretty(result) : t("no_result")));
 }
 
 function pretty(result) {
+  if (typeof result === "string") return result;
   const titles = new Map(app().templates.map(({ id, title }) => [id, title]));
   const lines = Object.entries(result).map(([key, value]) => {
-    const note = titles.has(key) ? `  // ${titles.get(key)}` : "";
-    return `  ${JSON.stringify(key)}: ${JSON.stringify(value)},${note}`;
+    const note = titles.has(key) ? ` // ${titles.get(key)}` : "";
+    return h("span", { class: "line" }, `${JSON.stringify(key)}: ${JSON.stringify(value)},${note}`);
   });
-  return `{\n${lines.join("\n")}\n}`;
+  return ["{", lines, "}"];
 }
 
 const WAYS = {

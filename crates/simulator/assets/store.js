@@ -39,6 +39,8 @@ export const app = () => state.apps.find((one) => one.appid === state.appid) ?? 
 
 export function show(name, extra = {}) {
   state.view = { name, ...extra };
+  state.toast = null;
+  document.getElementById("banner").replaceChildren();
   if (name === "notices") state.unread = 0;
   changed();
 }

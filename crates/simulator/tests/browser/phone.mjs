@@ -133,6 +133,7 @@ async function play({ width, height, lang, dark }) {
     assert.equal(await get("unread").textContent(), "1");
     await shot("4-banner");
     await get("go-notices").click();
+    await get("card").waitFor();
     assert.equal(await get("card").count(), 1);
     await send(openid, REPAIR, "pages/repair/detail?id=7", REPAIR_DATA);
     await page.waitForFunction(() => document.querySelectorAll('[data-testid="card"]').length === 2);
