@@ -2,3 +2,7 @@
 #![deny(missing_docs)]
 
 pub mod callback;
+mod lang;
+pub mod template;
+
+pub use lang::Lang;
