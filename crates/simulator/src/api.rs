@@ -107,22 +107,8 @@ impl fmt::Debug for CallbackSpec {
     }
 }
 
-/// 消息加解密方式: 明文, 兼容, 安全模式.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CallbackMode {
-    Plain,
-    Compat,
-    Safe,
-}
-
-/// 数据格式.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CallbackFormat {
-    Json,
-    Xml,
-}
+/// 消息加解密方式 and 数据格式.
+pub use wechat::callback::{Format as CallbackFormat, Mode as CallbackMode};
 
 /// A template of the app (我的模板).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

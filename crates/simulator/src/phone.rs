@@ -40,10 +40,7 @@ const FILES: &[(&str, &str, &str)] = &[
 ];
 
 pub(crate) fn router() -> Router<Simulator> {
-    Router::new()
-        .route("/", get(index))
-        .route("/phone", get(index))
-        .route("/assets/{name}", get(asset))
+    Router::new().route("/", get(index)).route("/phone", get(index)).route("/assets/{name}", get(asset))
 }
 
 async fn index() -> Response {

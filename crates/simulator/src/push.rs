@@ -49,8 +49,14 @@ impl Simulator {
                 let original_id = &settings.spec.original_id;
                 content.write(envelope.format, original_id, &openid, created, Some(encrypt))
             };
-            let letter =
-                envelope.seal(&self.0.chance, at / 1000, &openid, &settings.spec.original_id, &plaintext, full);
+            let letter = envelope.seal(
+                &self.0.chance,
+                at / 1000,
+                &openid,
+                &settings.spec.original_id,
+                &plaintext,
+                full,
+            );
             let answer = self.0.courier.post(letter, config.callback_deadline).await;
             let latency = started.elapsed();
             app.counters.attempt();

@@ -226,7 +226,10 @@ mod tests {
         assert!(json.contains(r#""List":[{"TemplateId":"a","SubscribeStatusString":"reject"},{"#), "{json}");
         let xml = change.write(CallbackFormat::Xml, "gh", "o", 1, None);
         assert_eq!(xml.matches("<List>").count(), 2);
-        assert!(xml.contains("<SubscribeMsgChangeEvent><List><TemplateId><![CDATA[a]]></TemplateId>"), "{xml}");
+        assert!(
+            xml.contains("<SubscribeMsgChangeEvent><List><TemplateId><![CDATA[a]]></TemplateId>"),
+            "{xml}"
+        );
     }
 
     #[test]

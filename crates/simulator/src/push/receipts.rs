@@ -40,8 +40,10 @@ impl Simulator {
                         let Ok(slot) = slots.clone().acquire_owned().await else { return };
                         let (sim, app) = (self.clone(), app.clone());
                         tokio::spawn(async move {
-                            let content =
-                                Content::Sent { template_id: receipt.template.id.clone(), msgid: receipt.msgid };
+                            let content = Content::Sent {
+                                template_id: receipt.template.id.clone(),
+                                msgid: receipt.msgid,
+                            };
                             sim.deliver(&app, receipt.openid, &content).await;
                             drop(slot);
                         });

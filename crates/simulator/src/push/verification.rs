@@ -8,9 +8,12 @@ pub(crate) async fn verify(sim: &Simulator, envelope: &Envelope) -> Verification
     let echostr = (1_000_000_000_000_000_000 + world.chance.number() % 8_000_000_000_000_000_000).to_string();
     let uri = envelope.verification(sim.now() / 1000, &world.chance.nonce(), &echostr);
     match world.courier.get(&uri, world.config.callback_deadline).await {
-        Err(error) => {
-            Verification { ok: false, status: None, body: String::new(), reason: Some(format!("请求 URL 超时或无法连接：{error}")) }
-        }
+        Err(error) => Verification {
+            ok: false,
+            status: None,
+            body: String::new(),
+            reason: Some(format!("请求 URL 超时或无法连接：{error}")),
+        },
         Ok((status, body)) => {
             let ok = status == 200 && *body == *echostr.as_bytes();
             let reason = match (ok, status) {

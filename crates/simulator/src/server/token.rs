@@ -45,7 +45,11 @@ pub(super) async fn stable(State(sim): State<Simulator>, body: Bytes) -> Respons
     if request.force_refresh {
         let now = sim.now();
         if !app.tokens.force(now, app.settings().spec.forced_refresh_gap_ms) {
-            return answer::error(&sim, 45011, "api minute-quota reach limit, must slower, retry next minute");
+            return answer::error(
+                &sim,
+                45011,
+                "api minute-quota reach limit, must slower, retry next minute",
+            );
         }
         if !app.tokens.forced.spend(now, Some(FORCED)) {
             return answer::error(&sim, 45009, "reach max api daily quota limit");

@@ -79,11 +79,7 @@ impl App {
     }
 }
 
-fn prepare(
-    appid: &str,
-    spec: api::AppSpec,
-    numbers: &mut HashMap<String, u32>,
-) -> Result<Settings, Refusal> {
+fn prepare(appid: &str, spec: api::AppSpec, numbers: &mut HashMap<String, u32>) -> Result<Settings, Refusal> {
     let mut templates: Vec<Arc<Template>> = Vec::with_capacity(spec.templates.len());
     for template in &spec.templates {
         if templates.iter().any(|other| other.id == template.id) {

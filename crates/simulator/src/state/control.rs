@@ -61,8 +61,7 @@ impl Simulator {
     ) -> Result<Vec<GrantChange>, Refusal> {
         let app = self.app(appid)?;
         let settings = app.settings();
-        let records =
-            app.grants.newest(limit, |entry| openid.is_none_or(|openid| &*entry.openid == openid));
+        let records = app.grants.newest(limit, |entry| openid.is_none_or(|openid| &*entry.openid == openid));
         Ok(records.iter().map(|entry| entry.view(&settings)).collect())
     }
 

@@ -6,7 +6,9 @@ use serde_json::json;
 
 use super::{App, Refusal, Simulator, Template, lock, users::User, views::counts};
 use crate::{
-    api::{Chat, Decision, GrantCause, NewUser, Popup, Seed, SettingsChange, UserList, UserSummary, UserView},
+    api::{
+        Chat, Decision, GrantCause, NewUser, Popup, Seed, SettingsChange, UserList, UserSummary, UserView,
+    },
     push::Content,
 };
 

@@ -63,8 +63,7 @@ pub(crate) struct CallbackEntry {
 }
 
 /// The answers a send can have; the last counts all others.
-const CODES: [i32; 12] =
-    [0, 43101, 43108, 45009, 47003, 47001, 40003, 40037, 41030, 44002, 40001, 42001];
+const CODES: [i32; 12] = [0, 43101, 43108, 45009, 47003, 47001, 40003, 40037, 41030, 44002, 40001, 42001];
 
 #[derive(Default)]
 pub(crate) struct AppCounters {

@@ -112,12 +112,8 @@ impl Simulator {
             return Err(Fault::new(40037, "invalid template_id"));
         };
         record.template = Some(template.clone());
-        for field in &template.fields {
-            let value = body.data.get(&field.key).unwrap_or_default();
-            if let Some(fault) = template.fault(field, value) {
-                let errmsg = format!("argument invalid! data.{}.value {fault}", field.key);
-                return Err(Fault(47003, errmsg));
-            }
+        if let Some(errmsg) = template.fault(|key| body.data.get(key).unwrap_or_default()) {
+            return Err(Fault(47003, errmsg));
         }
         if !page::is_well_formed(&body.page) {
             return Err(Fault::new(41030, "invalid page"));

@@ -1,8 +1,9 @@
 //! A template as the send call and `gettemplate` need it. What its fields may hold is `wechat`'s knowledge.
 
-use crate::api::{FieldView, TemplateKind, TemplateSpec, TemplateView};
+use wechat::template::{Field, ProblemCode, check_value, parse_content};
 
 use super::Refusal;
+use crate::api::{FieldView, TemplateKind, TemplateSpec, TemplateView};
 
 pub(crate) struct Template {
     pub(crate) number: u32,
@@ -13,14 +14,9 @@ pub(crate) struct Template {
     pub(crate) spec: TemplateSpec,
 }
 
-pub(crate) struct Field {
-    pub(crate) key: String,
-    pub(crate) label: String,
-}
-
 impl Template {
     pub(crate) fn parse(spec: &TemplateSpec, number: u32) -> Result<Self, Refusal> {
-        let fields: Vec<Field> = parse(&spec.content);
+        let fields = parse_content(&spec.content, &spec.example, &spec.enums);
         if fields.is_empty() {
             return Err(Refusal::Invalid(format!("template {} has no {{{{key.DATA}}}} line", spec.id)));
         }
@@ -48,23 +44,15 @@ impl Template {
         }
     }
 
-    /// None if the value may stand in the field.
-    pub(crate) fn fault(&self, field: &Field, value: &str) -> Option<&'static str> {
-        let _ = field;
-        if value.is_empty() {
-            return Some("is empty");
-        }
-        None
-    }
-}
-
-fn parse(content: &str) -> Vec<Field> {
-    content
-        .lines()
-        .filter_map(|line| {
-            let (label, rest) = line.split_once("{{")?;
-            let (key, _) = rest.split_once(".DATA}}")?;
-            Some(Field { key: key.to_owned(), label: label.trim_end_matches([':', '：']).to_owned() })
+    /// What WeChat says about the first value that may not stand in its field, in the order of the template.
+    pub(crate) fn fault<'a>(&self, value: impl Fn(&str) -> &'a str) -> Option<String> {
+        self.fields.iter().find_map(|field| {
+            let problems = check_value(&field.kind, value(&field.key), &field.enum_values);
+            let word = match problems.first()?.code {
+                ProblemCode::Empty | ProblemCode::Missing => "is empty",
+                _ => "invalid",
+            };
+            Some(format!("argument invalid! data.{}.value {word}", field.key))
         })
-        .collect()
+    }
 }

@@ -63,7 +63,13 @@ impl Tokens {
     }
 
     /// The token and its remaining seconds.
-    pub(crate) fn issue(&self, app: &Arc<App>, kind: TokenKind, chance: &Chance, now: i64) -> (Arc<str>, i64) {
+    pub(crate) fn issue(
+        &self,
+        app: &Arc<App>,
+        kind: TokenKind,
+        chance: &Chance,
+        now: i64,
+    ) -> (Arc<str>, i64) {
         let mut current = lock(&app.tokens.current);
         let mut all = write(&self.0);
         let replaced = match kind {

@@ -21,10 +21,14 @@ mod tests {
 
     #[test]
     fn paths() {
-        for good in ["", "index", "pages/index", "pages/index?room=3-1201&x=%E4%BD%A0", "pages/fee/detail?名=1"] {
+        for good in
+            ["", "index", "pages/index", "pages/index?room=3-1201&x=%E4%BD%A0", "pages/fee/detail?名=1"]
+        {
             assert!(is_well_formed(good), "{good}");
         }
-        for bad in ["/pages/index", "https://a.example/x", "pages/in dex", "?x=1", "../x", "页面", "pages/x\n"] {
+        for bad in
+            ["/pages/index", "https://a.example/x", "pages/in dex", "?x=1", "../x", "页面", "pages/x\n"]
+        {
             assert!(!is_well_formed(bad), "{bad}");
         }
     }
