@@ -2,6 +2,7 @@
 #![deny(missing_docs)]
 
 pub mod callback;
+pub mod errcode;
 mod lang;
 pub mod template;
 
