@@ -8,7 +8,9 @@ import { app, attempt, changed, state, toast } from "./store.js";
 
 const chosenOf = (mini) => {
   if (!state.chosen.has(mini.appid)) {
-    state.chosen.set(mini.appid, new Set(mini.templates.slice(0, 5).map(({ id }) => id)));
+    // One call takes up to five of one type.
+    const same = mini.templates.filter(({ type }) => type === mini.templates[0].type);
+    state.chosen.set(mini.appid, new Set(same.slice(0, 5).map(({ id }) => id)));
   }
   return state.chosen.get(mini.appid);
 };
@@ -63,7 +65,7 @@ function resultBox() {
   const result = state.lastResult;
   return h("section", { class: "result", "aria-live": "polite" },
     h("h3", { class: "group-title" }, t("result")),
-    h("pre", { class: result?.errMsg?.includes(":fail") ? "code bad" : "code", testid: "result", tabindex: "0" },
+    h("pre", { class: result?.errMsg?.includes(":fail") ? "code bad" : result?.errMsg ? "code" : "code quiet", testid: "result", tabindex: "0" },
       result ? pretty(result) : t("no_result")));
 }
 
