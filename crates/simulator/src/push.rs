@@ -4,6 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     Simulator,
@@ -31,11 +32,19 @@ impl Simulator {
             return;
         }
         let (sim, app) = (self.clone(), app.clone());
-        tokio::spawn(async move { sim.deliver(&app, openid, &content).await });
+        tokio::spawn(async move { sim.deliver(&app, openid, &content, None).await });
     }
 
-    /// All tries of one push. Every try carries the same plaintext, freshly encrypted and signed.
-    pub(crate) async fn deliver(&self, app: &App, openid: Arc<str>, content: &Content) {
+    /// All tries of one push. Every try carries the same plaintext, freshly encrypted and signed. A `slot`, where
+    /// there is one, is held during each try and given back between them.
+    pub(crate) async fn deliver(
+        &self,
+        app: &App,
+        openid: Arc<str>,
+        content: &Content,
+        mut slot: Option<OwnedSemaphorePermit>,
+    ) {
+        let limited = slot.is_some();
         let settings = app.settings();
         let Some(envelope) = &settings.envelope else { return };
         let created = self.now() / 1000;
@@ -59,6 +68,7 @@ impl Simulator {
             );
             let answer = self.0.courier.post(letter, config.callback_deadline).await;
             let latency = started.elapsed();
+            drop(slot.take());
             app.counters.attempt();
             let delivered = matches!(answer, Ok((200, _)));
             let entry = entry(at, &openid, content, attempt, answer, latency, &plaintext);
@@ -72,6 +82,9 @@ impl Simulator {
                 tokio::select! {
                     () = tokio::time::sleep(config.callback_retry_delay) => {}
                     () = self.0.stop.cancelled() => return,
+                }
+                if limited {
+                    slot = app.receipts.slots.clone().acquire_owned().await.ok();
                 }
             }
         }

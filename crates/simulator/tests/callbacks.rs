@@ -123,7 +123,7 @@ async fn safe_xml() {
 }
 
 /// The attempts recorded, oldest first, once there are `count`.
-async fn attempts(wx: &common::Box, count: usize) -> Vec<CallbackAttempt> {
+async fn attempts(wx: &common::Wx, count: usize) -> Vec<CallbackAttempt> {
     for _ in 0..400 {
         let path = format!("/_sim/apps/{SAMPLE_APPID}/records?kind=callbacks&openid={SAMPLE_OPENID}");
         let mut records: Records<CallbackAttempt> = wx.get(&path).await;
@@ -233,4 +233,34 @@ async fn receipts_can_be_late_or_absent() {
     assert_eq!(code(&wx.send(&token, &fee()).await), 0);
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(server.got().len(), 3);
+}
+
+#[tokio::test]
+async fn a_server_that_was_away_gets_every_receipt_afterwards() {
+    let wx = start_with(|config| {
+        config.callback_concurrency = 2;
+        config.callback_retry_delay = Duration::from_millis(400);
+    })
+    .await;
+    let server = Server::start().await;
+    with_callback(&wx.sim, server.spec(CallbackMode::Plain, CallbackFormat::Json));
+    let seed = simulator::api::Seed {
+        openids: vec![SAMPLE_OPENID.to_owned()],
+        grants: [(FEE.to_owned(), 20)].into(),
+    };
+    wx.sim.seed(SAMPLE_APPID, &seed).unwrap();
+    server.answers(503, 0);
+    let token = wx.token().await;
+    for _ in 0..20 {
+        assert_eq!(code(&wx.send(&token, &fee()).await), 0);
+    }
+    // All first tries go out although only two may be under way: a pause holds no slot.
+    attempts(&wx, 20).await;
+    server.answers(200, 0);
+    attempts(&wx, 40).await;
+    let counters = wx.sim.counters(SAMPLE_APPID).unwrap();
+    assert_eq!(
+        (counters.callbacks_delivered, counters.callbacks_failed, counters.receipts_waiting),
+        (20, 0, 0)
+    );
 }

@@ -19,7 +19,11 @@ pub(super) struct Filter {
 }
 
 impl Filter {
+    /// A new or changed app concerns everybody: the page lists them all.
     fn wants(&self, event: &LiveEvent) -> bool {
+        if event.kind == "app" {
+            return true;
+        }
         self.appid.as_ref().is_none_or(|appid| *appid == event.appid)
             && match (&self.openid, &event.openid) {
                 (Some(wanted), Some(openid)) => wanted == openid,

@@ -6,8 +6,6 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::Semaphore;
-
 use super::Content;
 use crate::{
     Simulator,
@@ -32,20 +30,18 @@ impl Simulator {
     }
 
     async fn serve_receipts(&self, app: &Arc<App>) {
-        let slots = Arc::new(Semaphore::new(self.0.config.callback_concurrency.max(1)));
         loop {
             match self.take_due(app) {
                 Due::Now(receipts) => {
                     for receipt in receipts {
-                        let Ok(slot) = slots.clone().acquire_owned().await else { return };
+                        let Ok(slot) = app.receipts.slots.clone().acquire_owned().await else { return };
                         let (sim, app) = (self.clone(), app.clone());
                         tokio::spawn(async move {
                             let content = Content::Sent {
                                 template_id: receipt.template.id.clone(),
                                 msgid: receipt.msgid,
                             };
-                            sim.deliver(&app, receipt.openid, &content).await;
-                            drop(slot);
+                            sim.deliver(&app, receipt.openid, &content, Some(slot)).await;
                         });
                     }
                 }

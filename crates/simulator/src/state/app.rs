@@ -64,7 +64,7 @@ impl App {
             callbacks: Ring::new(config.keep_records),
             grants: Ring::new(config.keep_records),
             counters: AppCounters::default(),
-            receipts: ReceiptQueue::default(),
+            receipts: ReceiptQueue::new(config.callback_concurrency),
         })
     }
 

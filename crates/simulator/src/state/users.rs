@@ -8,6 +8,8 @@ use std::{
     },
 };
 
+use tokio::sync::Semaphore;
+
 use super::{lock, sending::SendRecord};
 use crate::api::Decision;
 
@@ -105,8 +107,19 @@ pub(crate) struct Receipt {
 }
 
 /// An app's receipts in the order they fall due, and whether somebody is taking them out.
-#[derive(Default)]
 pub(crate) struct ReceiptQueue {
     pub(crate) waiting: Mutex<VecDeque<Receipt>>,
     pub(crate) served: AtomicBool,
+    /// How many are pushed at once.
+    pub(crate) slots: Arc<Semaphore>,
+}
+
+impl ReceiptQueue {
+    pub(crate) fn new(at_once: usize) -> Self {
+        Self {
+            waiting: Mutex::default(),
+            served: AtomicBool::new(false),
+            slots: Arc::new(Semaphore::new(at_once.max(1))),
+        }
+    }
 }

@@ -21,8 +21,8 @@ const FEE = "4ondVRxk4L20ihrJ3iI15BDK72XatGPxE0MeCVwHasQ";
 const REPAIR = "3gMbhH_bFuZlXiaJffCqXlNoqKvJwz_zUSmr-z1jEyo";
 const TAP = "requestSubscribeMessage:fail can only be invoked by user TAP gesture.";
 
-async function json(path, body) {
-  const options = body && { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+async function json(path, body, method = "POST") {
+  const options = body && { method, headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
   const response = await fetch(new URL(path, base), options);
   const text = await response.text();
   assert.ok(response.ok, `${path}: HTTP ${response.status} ${text}`);
@@ -41,6 +41,74 @@ async function send(openid, template, page, data) {
 
 const FEE_DATA = { thing8: "2026 年 11 月物业费", thing5: "请于月底前缴纳，谢谢配合" };
 const REPAIR_DATA = { thing1: "幸福物业", thing4: "3 栋 1201", name2: "张三", phone_number3: "0571-88886666", thing19: "厨房水管漏水" };
+
+// Another app, for what the sample cannot show: equal titles, a long-term template, too many ids.
+const oneTime = (id, title) => ({ id, title, type: "one_time", content: "事项:{{thing1.DATA}}\n", example: "事项:示例\n" });
+const OTHER_APP = {
+  name: "邻里之家", secret: "another", original_id: "gh_another",
+  templates: [oneTime("A", "同名通知"), oneTime("B", "同名通知"), ...["C", "D", "E", "F"].map((id) => oneTime(id, `通知 ${id}`)),
+    { id: "L", title: "停水停电通知", type: "long_term", content: "时间:{{time1.DATA}}\n" }],
+};
+
+/** wx's own rules, each from a real tap on a button made for it. */
+async function rules(page, get, appid) {
+  await json(`_sim/apps/${appid}`, OTHER_APP, "PUT");
+  await page.locator(`[data-testid="app"] option[value="${appid}"]`).waitFor({ state: "attached" });
+  await get("app").selectOption(appid);
+  await get("first-user").click();
+  await get("subscribe").waitFor();
+  const tap = async (body, answer) => {
+    await page.evaluate((source) => {
+      document.getElementById("try")?.remove();
+      const button = Object.assign(document.createElement("button"), { id: "try", textContent: "try" });
+      window.tried = undefined;
+      const handlers = {
+        ids: (ids) => window.wx.requestSubscribeMessage({ tmplIds: ids, complete: (result) => { window.tried = result; } }),
+        setting: (ids) => window.wx.getSetting({ withSubscriptions: true, success: () => handlers.ids(ids) }),
+        settingAwait: async (ids) => { await window.wx.getSetting({ withSubscriptions: true }); handlers.ids(ids); },
+        request: (ids) => window.wx.request({ url: "_sim/apps", success: () => handlers.ids(ids) }),
+        modal: (ids) => window.wx.showModal({ title: "提醒", content: "要订阅吗？", success: ({ confirm }) => confirm && handlers.ids(ids) }),
+        fetched: async (ids) => { await fetch("_sim/apps"); handlers.ids(ids); },
+        twice: (ids) => {
+          window.wx.requestSubscribeMessage({ tmplIds: ids });
+          handlers.ids(ids);
+        },
+      };
+      button.addEventListener("click", () => handlers[source.how](source.ids));
+      button.style.position = "fixed";
+      button.style.zIndex = "99";
+      button.style.top = "0";
+      document.body.append(button);
+    }, body);
+    await page.locator("#try").click();
+    if (answer) await answer();
+    await page.waitForFunction(() => window.tried);
+    await page.evaluate(() => document.getElementById("try").remove());
+    return page.evaluate(() => window.tried);
+  };
+  const allow = () => get("allow").click();
+  const errCode = async (ids) => (await tap({ how: "ids", ids })).errCode;
+  assert.equal(await errCode([]), 10001);
+  assert.equal(await errCode(["A", "none"]), 20001);
+  assert.equal(await errCode(["A", "L"]), 20002);
+  assert.equal(await errCode(["A", "B", "C", "D", "E", "F"]), 20003);
+  const filtered = await tap({ how: "ids", ids: ["A", "B"] }, allow);
+  assert.deepEqual([filtered.A, filtered.B], ["accept", "filter"]);
+  for (const how of ["setting", "settingAwait", "request"]) {
+    assert.equal((await tap({ how, ids: ["C"] }, allow)).C, "accept", `tap state through ${how}`);
+  }
+  const modal = await tap({ how: "modal", ids: ["C"] }, async () => {
+    await get("modal-confirm").click();
+    await allow();
+  });
+  assert.equal(modal.C, "accept", "tap state through showModal");
+  assert.equal((await tap({ how: "fetched", ids: ["C"] })).errMsg, TAP, "lost over a fetch");
+  const twice = await tap({ how: "twice", ids: ["C"] });
+  assert.equal(twice.errMsg, "requestSubscribeMessage:fail last call has not ended");
+  await get("cancel").click();
+  const long = await tap({ how: "ids", ids: ["L"] }, allow);
+  assert.equal(long.L, "accept");
+}
 
 async function play({ width, height, lang, dark }) {
   const name = `${width}-${lang}-${dark ? "dark" : "light"}`;
@@ -195,6 +263,8 @@ async function play({ width, height, lang, dark }) {
     await page.keyboard.press("Escape");
     await textOf("result", /"reject"/);
     await panel(() => shot("10-panel"));
+
+    if (!narrow) await rules(page, get, `wxother${width}${lang}`);
 
     // Nothing sticks out sideways.
     const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);

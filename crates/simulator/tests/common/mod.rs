@@ -38,7 +38,7 @@ pub const TOKEN: &str = "AAAAA";
 /// 2026-11-23 12:00 in Shanghai.
 pub const START: i64 = 1_795_406_400_000;
 
-pub struct Box {
+pub struct Wx {
     pub sim: Simulator,
     pub base: String,
     shift: Arc<AtomicI64>,
@@ -46,11 +46,11 @@ pub struct Box {
 }
 
 /// With the sample app and its user.
-pub async fn start() -> Box {
+pub async fn start() -> Wx {
     start_with(|_| ()).await
 }
 
-pub async fn start_with(change: impl FnOnce(&mut SimulatorConfig)) -> Box {
+pub async fn start_with(change: impl FnOnce(&mut SimulatorConfig)) -> Wx {
     let (begun, shift) = (Instant::now(), Arc::new(AtomicI64::new(0)));
     let moved = shift.clone();
     let clock = move || START + i64::try_from(begun.elapsed().as_millis()).unwrap() + moved.load(SeqCst);
@@ -72,10 +72,10 @@ pub async fn start_with(change: impl FnOnce(&mut SimulatorConfig)) -> Box {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(serve(listener, sim.clone(), std::future::pending()));
-    Box { sim, base, shift, client: Client::builder(TokioExecutor::new()).build_http() }
+    Wx { sim, base, shift, client: Client::builder(TokioExecutor::new()).build_http() }
 }
 
-impl Box {
+impl Wx {
     pub fn advance(&self, ms: i64) {
         self.shift.fetch_add(ms, SeqCst);
     }
