@@ -2,8 +2,10 @@
 #![deny(missing_docs)]
 
 pub mod callback;
+pub mod client;
 pub mod errcode;
 mod lang;
 pub mod template;
+pub mod token;
 
 pub use lang::Lang;
