@@ -1,1 +1,15 @@
-//! Not written yet.
+#![doc = include_str!("../README.md")]
+
+pub mod api;
+mod config;
+mod control;
+mod phone;
+mod push;
+mod sample;
+mod server;
+mod state;
+
+pub use config::{Clock, Entropy, SimulatorConfig};
+pub use sample::{SAMPLE_APPID, SAMPLE_OPENID, sample_app};
+pub use server::{router, serve};
+pub use state::{Refusal, Simulator};

@@ -1,0 +1,138 @@
+//! People and what they decide: the bodies of `/_sim/apps/{appid}/users…`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::TemplateKind;
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewUser {
+    /// Made up when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub openid: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nickname: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Created {
+    pub openid: String,
+}
+
+/// Many users at once, with grants that no popup gave: for benches and tests, pushes nothing.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Seed {
+    pub openids: Vec<String>,
+    #[serde(default)]
+    pub grants: BTreeMap<String, u32>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Seeded {
+    pub users: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    Accept,
+    Reject,
+}
+
+impl Decision {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accept => "accept",
+            Self::Reject => "reject",
+        }
+    }
+}
+
+/// The request popup, answered: one `subscribe_msg_popup_event` with all its templates.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Popup {
+    pub decisions: BTreeMap<String, Decision>,
+    /// 总是保持以上选择，不再询问
+    #[serde(default)]
+    pub always_keep: bool,
+}
+
+/// The settings page: `{"TEMPLATE": "reject", "main_switch": true}`. A change to reject takes all grants and
+/// pushes `subscribe_msg_change_event`; a change to accept pushes nothing.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct SettingsChange {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub main_switch: Option<bool>,
+    #[serde(flatten)]
+    pub templates: BTreeMap<String, Decision>,
+}
+
+/// A word to customer service.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Chat {
+    pub text: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UserList {
+    pub items: Vec<UserSummary>,
+    /// Of the whole app; the list is cut at 200.
+    pub total: u64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UserSummary {
+    pub openid: String,
+    pub nickname: String,
+}
+
+/// `GET /_sim/apps/{appid}/users/{openid}`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UserView {
+    pub openid: String,
+    pub nickname: String,
+    pub main_switch: bool,
+    pub subscriptions: Vec<SubscriptionView>,
+    /// Newest first.
+    pub cards: Vec<CardView>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SubscriptionView {
+    pub template_id: String,
+    pub title: String,
+    #[serde(rename = "type")]
+    pub kind: TemplateKind,
+    /// Sends still allowed; 0 for a long-term template, whose status decides.
+    pub grants: u32,
+    /// The last decision, if there was one.
+    pub status: Option<Decision>,
+    /// 拒收: refused in the settings or on a card.
+    pub refused: bool,
+    /// The choice that is kept, so that the popup stays away.
+    pub always_keep: Option<Decision>,
+}
+
+/// A card in 服务通知.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CardView {
+    pub template_id: String,
+    pub title: String,
+    pub fields: Vec<CardField>,
+    pub page: String,
+    pub at: i64,
+    /// As text: it lies above 2^53.
+    pub msgid: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CardField {
+    pub key: String,
+    pub label: String,
+    pub value: String,
+}

@@ -1,0 +1,96 @@
+//! `POST /cgi-bin/stable_token` and `GET /cgi-bin/token`.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{RawQuery, State},
+    response::Response,
+};
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{answer, query};
+use crate::{
+    Simulator,
+    state::{App, TokenKind},
+};
+
+/// Forced refreshes a day.
+const FORCED: u64 = 20;
+
+#[derive(Deserialize)]
+struct Request {
+    #[serde(default)]
+    grant_type: String,
+    #[serde(default)]
+    appid: String,
+    #[serde(default)]
+    secret: String,
+    #[serde(default)]
+    force_refresh: bool,
+}
+
+pub(super) async fn stable(State(sim): State<Simulator>, body: Bytes) -> Response {
+    if body.is_empty() {
+        return answer::error(&sim, 44002, "empty post data");
+    }
+    let Ok(request) = serde_json::from_slice::<Request>(&body) else {
+        return answer::error(&sim, 47001, "data format error");
+    };
+    let app = match identified(&sim, &request.grant_type, &request.appid, &request.secret) {
+        Ok(app) => app,
+        Err(answer) => return *answer,
+    };
+    if request.force_refresh {
+        let now = sim.now();
+        if !app.tokens.force(now, app.settings().spec.forced_refresh_gap_ms) {
+            return answer::error(
+                &sim,
+                45011,
+                "api minute-quota reach limit, must slower, retry next minute",
+            );
+        }
+        if !app.tokens.forced.spend(now, Some(FORCED)) {
+            return answer::error(&sim, 45009, "reach max api daily quota limit");
+        }
+        app.counters.forced();
+    }
+    issue(&sim, &app, TokenKind::Stable { force: request.force_refresh })
+}
+
+pub(super) async fn plain(State(sim): State<Simulator>, RawQuery(query): RawQuery) -> Response {
+    let value = |name| query::value(query.as_deref(), name).unwrap_or_default();
+    match identified(&sim, &value("grant_type"), &value("appid"), &value("secret")) {
+        Ok(app) => issue(&sim, &app, TokenKind::Plain),
+        Err(answer) => *answer,
+    }
+}
+
+fn issue(sim: &Simulator, app: &Arc<App>, kind: TokenKind) -> Response {
+    let (token, seconds) = sim.0.tokens.issue(app, kind, &sim.0.chance, sim.now());
+    answer::json(json!({"access_token": &*token, "expires_in": seconds}).to_string())
+}
+
+fn identified(
+    sim: &Simulator,
+    grant_type: &str,
+    appid: &str,
+    secret: &str,
+) -> Result<Arc<App>, Box<Response>> {
+    let fail = |errcode, errmsg| Box::new(answer::error(sim, errcode, errmsg));
+    if grant_type != "client_credential" {
+        return Err(fail(40002, "invalid grant_type"));
+    }
+    if appid.is_empty() {
+        return Err(fail(41002, "appid missing"));
+    }
+    let app = sim.find_app(appid).ok_or_else(|| fail(40013, "invalid appid"))?;
+    if secret.is_empty() {
+        return Err(fail(41004, "appsecret missing"));
+    }
+    if app.settings().spec.secret != secret {
+        return Err(fail(40125, "invalid appsecret"));
+    }
+    Ok(app)
+}
