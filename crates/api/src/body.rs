@@ -46,8 +46,13 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiProblem> {
         axum::extract::Query::try_from_uri(&parts.uri).map(|query| Self(query.0)).map_err(|error| {
             let text = error.body_text();
-            Problem::new(Kind::Malformed, "invalid_query", format!("查询参数有误：{text}"), format!("A query parameter is wrong: {text}"))
-                .into()
+            Problem::new(
+                Kind::Malformed,
+                "invalid_query",
+                format!("查询参数有误：{text}"),
+                format!("A query parameter is wrong: {text}"),
+            )
+            .into()
         })
     }
 }

@@ -13,7 +13,10 @@ b{display:inline-block;min-width:4.5em;color:#07c160}li{margin:.1rem 0}small{opa
 pub(crate) async fn page() -> Response {
     let document = serde_json::to_value(crate::openapi()).unwrap_or_default();
     let policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-    ([(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CONTENT_SECURITY_POLICY, policy)], render(&document))
+    (
+        [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CONTENT_SECURITY_POLICY, policy)],
+        render(&document),
+    )
         .into_response()
 }
 

@@ -17,7 +17,10 @@ pub fn install_metrics() -> PrometheusHandle {
     }
     metrics::describe_counter!("hongyan_callbacks_total", "Callbacks of WeChat, by verdict");
     metrics::describe_counter!("hongyan_callbacks_applied_total", "Inbox rows that took effect");
-    metrics::describe_gauge!("hongyan_inbox_oldest_unapplied_seconds", "Age of the oldest inbox row not yet applied");
+    metrics::describe_gauge!(
+        "hongyan_inbox_oldest_unapplied_seconds",
+        "Age of the oldest inbox row not yet applied"
+    );
     metrics::describe_counter!("hongyan_messages_total", "Attempts that ended, by how");
     metrics::describe_counter!("hongyan_gates_closed_total", "Gates closed, by cause");
     metrics::describe_histogram!("hongyan_send_seconds", "Time of WeChat's send call");
@@ -49,5 +52,6 @@ pub(crate) async fn readyz(State(api): State<Api>) -> Response {
 #[utoipa::path(get, path = "/metrics", responses((status = 200, description = "Prometheus text format", body = String)))]
 pub(crate) async fn show_metrics(State(api): State<Api>) -> Response {
     api.metrics.run_upkeep();
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], api.metrics.render()).into_response()
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], api.metrics.render())
+        .into_response()
 }

@@ -24,7 +24,8 @@ pub(crate) fn of(headers: &HeaderMap) -> Lang {
     for part in text.split(',') {
         let mut pieces = part.split(';');
         let tag = pieces.next().unwrap_or_default().trim().to_ascii_lowercase();
-        let weight = pieces.find_map(|piece| piece.trim().strip_prefix("q=")?.parse().ok()).unwrap_or(1.0_f32);
+        let weight =
+            pieces.find_map(|piece| piece.trim().strip_prefix("q=")?.parse().ok()).unwrap_or(1.0_f32);
         let lang = match tag.split('-').next() {
             Some("zh") => Lang::Zh,
             Some("en") => Lang::En,

@@ -101,7 +101,7 @@ impl Applier {
                 let rows = store.pending(lane, after, READ).await?;
                 after = rows.last().map(|row| row.id);
                 let full = i64::try_from(rows.len()).unwrap_or(0) == READ;
-                batch.extend(rows.into_iter().map(|row| self.read(row)));
+                batch.extend(rows.iter().map(|row| self.read(row)));
                 if batch.len() >= COMMIT {
                     self.apply(std::mem::take(&mut batch)).await?;
                 }
@@ -127,7 +127,7 @@ impl Applier {
     }
 
     /// Says what a row means.
-    fn read(&self, row: Pending) -> ToApply {
+    fn read(&self, row: &Pending) -> ToApply {
         let mut to_apply = ToApply {
             id: row.id,
             epoch: self.shared.epochs.of(row.id.lane()),

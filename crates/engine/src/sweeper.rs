@@ -19,7 +19,10 @@ pub(crate) async fn settle_orphans(shared: &Shared) -> Result<(), Problem> {
         if orphans.is_empty() {
             return Ok(());
         }
-        tracing::warn!(count = orphans.len(), "attempts without an answer were found after a restart: they are unknown now");
+        tracing::warn!(
+            count = orphans.len(),
+            "attempts without an answer were found after a restart: they are unknown now"
+        );
         shared.service.store().settle(orphans).await?;
     }
 }

@@ -11,14 +11,12 @@ use store::apps::{AppInput, StoredApp};
 use store::{Store, StoreError};
 use wechat::callback::crypto::EncodingAesKey;
 use wechat::callback::{Format, Keys, Mode};
+use wechat::client::WECHAT;
 
 use crate::checks;
 use crate::problem::{FieldError, Kind, Problem};
 use crate::settings::Settings;
 use crate::{Service, callback};
-
-/// Where WeChat's server API is, unless an app says otherwise.
-pub const WECHAT: &str = "https://api.weixin.qq.com";
 
 /// One registered mini program. `Debug` shows no secret.
 #[derive(Debug, Clone)]
@@ -70,7 +68,8 @@ impl TryFrom<StoredApp> for App {
         Ok(Self {
             keys: vec![Keys { app_id: stored.app_id.clone(), token: stored.callback_token, aes_key, mode }],
             format: stored.callback_format.parse().map_err(|_| StoreError::Corrupt("app.callback_format"))?,
-            settings: serde_json::from_str(&stored.settings).map_err(|_| StoreError::Corrupt("app.settings"))?,
+            settings: serde_json::from_str(&stored.settings)
+                .map_err(|_| StoreError::Corrupt("app.settings"))?,
             number: stored.number,
             app_id: stored.app_id,
             name: stored.name,
@@ -265,7 +264,8 @@ fn input(app_id: &str, before: Option<&App>, change: &AppChange) -> Result<AppIn
         ));
     }
     let mode = change.mode.or(before.map(App::mode)).unwrap_or(Mode::Safe);
-    let has_key = change.aes_key.is_some() || before.is_some_and(|app| app.keys.iter().any(|keys| keys.aes_key.is_some()));
+    let has_key = change.aes_key.is_some()
+        || before.is_some_and(|app| app.keys.iter().any(|keys| keys.aes_key.is_some()));
     if before.is_none() && change.secret.as_ref().is_none_or(|secret| secret.expose_secret().is_empty()) {
         errors.push(missing("/secret", "AppSecret"));
     }
@@ -295,7 +295,11 @@ fn input(app_id: &str, before: Option<&App>, change: &AppChange) -> Result<AppIn
             "The EncodingAESKey has 43 letters or digits; copy all of it from WeChat's console.",
         ));
     }
-    let base = change.api_base_url.clone().or(before.map(|app| app.api_base_url.clone())).unwrap_or_else(|| WECHAT.into());
+    let base = change
+        .api_base_url
+        .clone()
+        .or(before.map(|app| app.api_base_url.clone()))
+        .unwrap_or_else(|| WECHAT.into());
     let base = base.trim_end_matches('/').to_owned();
     if !(base.starts_with("https://") || base.starts_with("http://")) {
         errors.push(FieldError::new(

@@ -58,7 +58,11 @@ impl Service {
                     VerifyError::Missing(_) => "missing_parameter",
                     VerifyError::BadSignature => "bad_signature",
                 };
-                tracing::warn!(app = app.app_id, reason, "a verification of the callback address was refused");
+                tracing::warn!(
+                    app = app.app_id,
+                    reason,
+                    "a verification of the callback address was refused"
+                );
                 Answer::Refused { status: error.http_status(), reason, detail: error.to_string() }
             }
         }
@@ -132,10 +136,12 @@ impl Service {
     }
 
     fn answer(&self, app: &App, query: &Query, opened: &Opened, push: &Push, now: Millis) -> Answer {
-        if push.kind != PushKind::CustomerService || app.settings.customer_service == CustomerService::Silent {
+        if push.kind != PushKind::CustomerService || app.settings.customer_service == CustomerService::Silent
+        {
             return success();
         }
-        let parties = Parties { user: &push.from_user, mini_program: &push.to_user, create_time: now / SECOND };
+        let parties =
+            Parties { user: &push.from_user, mini_program: &push.to_user, create_time: now / SECOND };
         let timestamp = now / SECOND;
         let keys = app.keys.get(opened.key_index);
         let encryption = keys.filter(|_| opened.received_mode == Mode::Safe).map(|keys| Encryption {
@@ -173,7 +179,7 @@ fn refused(app: &App, error: &OpenError) -> Answer {
         OpenError::Missing(_) => "missing_parameter",
         OpenError::BadSignature => "bad_signature",
         OpenError::WrongAppId => "wrong_app_id",
-        OpenError::WeakerMode { .. } => "weaker_mode",
+        OpenError::WeakerMode => "weaker_mode",
         _ => "malformed",
     };
     tracing::warn!(app = app.app_id, reason, %error, "a callback was refused");

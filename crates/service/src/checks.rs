@@ -5,12 +5,15 @@ use crate::problem::FieldError;
 /// Whether this can be an AppID: `wx` and 16 hexadecimal digits at WeChat; other letters are let through, since test
 /// accounts and platforms differ.
 pub fn app_id(text: &str) -> bool {
-    (8..=32).contains(&text.len()) && text.starts_with("wx") && text.bytes().all(|b| b.is_ascii_alphanumeric())
+    (8..=32).contains(&text.len())
+        && text.starts_with("wx")
+        && text.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 
 /// Whether this can be an openid: 28 characters at WeChat, but the length is nowhere promised.
 pub fn openid(text: &str) -> bool {
-    (16..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    (16..=64).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
 /// The page without its leading slash, or what is wrong with it.
@@ -30,7 +33,10 @@ pub fn page(text: &str) -> Result<String, FieldError> {
         );
     }
     if page.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return wrong("page 不能含空格或换行；请先做 URL 编码。", "page must not hold spaces or line breaks; URL-encode them.");
+        return wrong(
+            "page 不能含空格或换行；请先做 URL 编码。",
+            "page must not hold spaces or line breaks; URL-encode them.",
+        );
     }
     if page.len() > 1024 {
         return wrong("page 最长 1024 字节。", "page may be 1024 bytes long at most.");
@@ -58,7 +64,11 @@ mod tests {
     #[test]
     fn shapes() {
         assert!(app_id("wxba5fad812f8e6fb9") && !app_id("gh_97417a04a28d") && !app_id("wx'; drop"));
-        assert!(openid("oG0NJ5Oi_3Dd1HlZJ14xfnA0sJ6s") && !openid("13800138000") && !openid("oG0NJ5Oi 3Dd1HlZJ14xfnA0sJ6s"));
+        assert!(
+            openid("oG0NJ5Oi_3Dd1HlZJ14xfnA0sJ6s")
+                && !openid("13800138000")
+                && !openid("oG0NJ5Oi 3Dd1HlZJ14xfnA0sJ6s")
+        );
         assert_eq!(page("/pages/index?id=1").unwrap(), "pages/index?id=1");
         for wrong in ["", "/", "https://example.com/x", "//x", "pages/a b", "pages/a\nb"] {
             assert!(page(wrong).is_err(), "{wrong:?}");

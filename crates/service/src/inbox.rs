@@ -97,7 +97,10 @@ fn view(row: StoredCallback, with_body: bool) -> CallbackView {
         pushes: row.pushes,
         verdict: row.verdict,
         reason: row.reason,
-        effects: row.effects.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or(Value::Array(Vec::new())),
+        effects: row
+            .effects
+            .and_then(|text| serde_json::from_str(&text).ok())
+            .unwrap_or(Value::Array(Vec::new())),
         applied_at: row.applied_at.map(time),
         body: with_body.then_some(row.body),
     }

@@ -46,7 +46,11 @@ impl std::str::FromStr for Scope {
         [Self::Send, Self::Read, Self::Manage, Self::Token]
             .into_iter()
             .find(|scope| scope.as_str() == word)
-            .ok_or_else(|| format!("{word} is no scope: send, read, manage or token / 权限只能是 send、read、manage、token"))
+            .ok_or_else(|| {
+                format!(
+                    "{word} is no scope: send, read, manage or token / 权限只能是 send、read、manage、token"
+                )
+            })
     }
 }
 
@@ -88,7 +92,12 @@ impl Service {
     ///
     /// # Errors
     /// No such app; no scope.
-    pub async fn create_key(&self, name: &str, app_id: Option<&str>, scopes: &[Scope]) -> Result<(i64, SecretString), Problem> {
+    pub async fn create_key(
+        &self,
+        name: &str,
+        app_id: Option<&str>,
+        scopes: &[Scope],
+    ) -> Result<(i64, SecretString), Problem> {
         if scopes.is_empty() {
             return Err(Problem::new(
                 Kind::Invalid,
@@ -148,7 +157,11 @@ impl Service {
         }
         let Some(stored) = self.store.key_by_digest(digest).await? else { return Err(unauthorized()) };
         let caller = Caller { name: stored.name, app: stored.app, scopes: stored.scopes };
-        self.keys.0.lock().unwrap_or_else(PoisonError::into_inner).insert(digest, (caller.clone(), now + CACHED));
+        self.keys
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(digest, (caller.clone(), now + CACHED));
         Ok(caller)
     }
 }

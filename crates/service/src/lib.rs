@@ -40,7 +40,12 @@ pub struct Service {
 
 impl Service {
     /// Puts the use cases on top of an open store.
-    pub fn new(store: Store, client: wechat::client::Client, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
+    pub fn new(
+        store: Store,
+        client: wechat::client::Client,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
         let apps = Arc::new(Apps::new(store.clone(), Arc::clone(&clock)));
         let tokens = Arc::new(Tokens::new(store.clone(), client.clone(), Arc::clone(&clock)));
         Self { store, clock, entropy, apps, tokens, keys: Arc::default(), client }

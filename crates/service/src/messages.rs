@@ -89,7 +89,13 @@ impl Service {
     ///
     /// # Errors
     /// `validation_failed` with each wrong field, `no_grant`, `idempotency_key_reused`, `store_unavailable`.
-    pub async fn send(&self, app: &App, request: SendRequest, key: Option<&str>, lang: Lang) -> Result<Sent, Problem> {
+    pub async fn send(
+        &self,
+        app: &App,
+        request: SendRequest,
+        key: Option<&str>,
+        lang: Lang,
+    ) -> Result<Sent, Problem> {
         let mut sent = self.send_batch(app, vec![(request, key.map(str::to_owned))], lang).await?;
         sent.pop().unwrap_or_else(|| Err(Problem::new(Kind::Unavailable, "store_unavailable", "", "")))
     }
@@ -154,7 +160,12 @@ impl Service {
     }
 
     /// Everything that can be known to be wrong before the call.
-    async fn checked(&self, app: &App, request: &SendRequest, key: Option<&str>) -> Result<NewMessage, Problem> {
+    async fn checked(
+        &self,
+        app: &App,
+        request: &SendRequest,
+        key: Option<&str>,
+    ) -> Result<NewMessage, Problem> {
         let now = self.now();
         let mut errors = Vec::new();
         let openid = request.to.openid().map(str::to_owned).map_err(|error| errors.push(error));
@@ -186,11 +197,19 @@ impl Service {
             errors.push(error);
             None
         });
-        let version = one_of("/miniprogram_state", request.miniprogram_state.as_deref(), &["formal", "trial", "developer"], &mut errors);
-        let card_lang = one_of("/lang", request.lang.as_deref(), &["zh_CN", "en_US", "zh_HK", "zh_TW"], &mut errors);
+        let version = one_of(
+            "/miniprogram_state",
+            request.miniprogram_state.as_deref(),
+            &["formal", "trial", "developer"],
+            &mut errors,
+        );
+        let card_lang =
+            one_of("/lang", request.lang.as_deref(), &["zh_CN", "en_US", "zh_HK", "zh_TW"], &mut errors);
         let due_at = due_at(request.send_at.as_deref(), now, &mut errors);
         let expire_at = expire_at(request.expire_at.as_deref(), due_at.max(now), now, &mut errors);
-        if key.is_some_and(|key| key.is_empty() || key.len() > 255 || key.bytes().any(|b| !(0x20..0x7f).contains(&b))) {
+        if key.is_some_and(|key| {
+            key.is_empty() || key.len() > 255 || key.bytes().any(|b| !(0x20..0x7f).contains(&b))
+        }) {
             errors.push(FieldError::new(
                 "/idempotency_key",
                 "invalid_idempotency_key",
@@ -210,8 +229,16 @@ impl Service {
             lane: self.store.lanes().of_key(app.number, key),
             key: key.to_owned(),
             digest: digest(&(
-                &openid, &request.template_id, &data, &page, &version, &card_lang, &request.send_at, &request.expire_at,
-                priority, needs_grant,
+                &openid,
+                &request.template_id,
+                &data,
+                &page,
+                &version,
+                &card_lang,
+                &request.send_at,
+                &request.expire_at,
+                priority,
+                needs_grant,
             )),
         });
         Ok(NewMessage {
@@ -245,7 +272,13 @@ impl Service {
     ///
     /// # Errors
     /// `message_not_found`.
-    pub async fn wait_for_message(&self, app: &App, id: MessageId, patience: Duration, lang: Lang) -> Result<MessageView, Problem> {
+    pub async fn wait_for_message(
+        &self,
+        app: &App,
+        id: MessageId,
+        patience: Duration,
+        lang: Lang,
+    ) -> Result<MessageView, Problem> {
         let stored = self.store.wait_settled(app.number, id, patience).await?.ok_or_else(no_message)?;
         Ok(MessageView::new(app, stored, lang))
     }
@@ -264,7 +297,9 @@ impl Service {
         lang: Lang,
     ) -> Result<(Vec<MessageView>, Option<MessageId>), Problem> {
         if let Some(template_id) = template_id {
-            let Some(template) = self.store.template(app.number, template_id).await? else { return Ok((Vec::new(), None)) };
+            let Some(template) = self.store.template(app.number, template_id).await? else {
+                return Ok((Vec::new(), None));
+            };
             filter.template = Some(template.number);
         }
         let page = self.store.messages(app.number, filter, before, limit).await?;
@@ -277,7 +312,10 @@ impl Service {
     /// `already_settled`, `message_not_found`.
     pub async fn cancel_message(&self, app: &App, id: MessageId, lang: Lang) -> Result<MessageView, Problem> {
         let (before, after) = self.store.cancel(app.number, id).await?.ok_or_else(no_message)?;
-        if before == after && !(before.cancel_requested && before.state == State::Sending) && before.state != State::Cancelled {
+        if before == after
+            && !(before.cancel_requested && before.state == State::Sending)
+            && before.state != State::Cancelled
+        {
             return Err(too_late(before.state, "取消", "be cancelled"));
         }
         self.message(app, id, lang).await
@@ -289,7 +327,8 @@ impl Service {
     /// `already_settled`, `message_not_found`.
     pub async fn resend_message(&self, app: &App, id: MessageId, lang: Lang) -> Result<MessageView, Problem> {
         let now = self.now();
-        let (before, after) = self.store.resend(app.number, id, now, now + LIFE).await?.ok_or_else(no_message)?;
+        let (before, after) =
+            self.store.resend(app.number, id, now, now + LIFE).await?.ok_or_else(no_message)?;
         if before == after {
             return Err(too_late(before.state, "重发", "be sent again"));
         }

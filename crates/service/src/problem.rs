@@ -65,7 +65,10 @@ impl Problem {
         let count = errors.len();
         let (zh, en) = match errors.as_slice() {
             [one] => (one.zh.clone(), one.en.clone()),
-            _ => (format!("有 {count} 处内容有误，请逐项修改。"), format!("{count} fields are wrong; mend each of them.")),
+            _ => (
+                format!("有 {count} 处内容有误，请逐项修改。"),
+                format!("{count} fields are wrong; mend each of them."),
+            ),
         };
         Self { kind: Kind::Invalid, code: "validation_failed", zh, en, errors }
     }
@@ -76,7 +79,9 @@ impl Problem {
             Kind::NotFound,
             "app_not_found",
             format!("没有小程序 {app_id}，或该密钥无权访问它。用 hongyan app list 查看已登记的小程序。"),
-            format!("There is no app {app_id}, or this key may not see it. `hongyan app list` shows the registered ones."),
+            format!(
+                "There is no app {app_id}, or this key may not see it. `hongyan app list` shows the registered ones."
+            ),
         )
     }
 
@@ -91,7 +96,12 @@ impl Problem {
 
 impl FieldError {
     /// One wrong field.
-    pub fn new(pointer: impl Into<String>, code: &'static str, zh: impl Into<String>, en: impl Into<String>) -> Self {
+    pub fn new(
+        pointer: impl Into<String>,
+        code: &'static str,
+        zh: impl Into<String>,
+        en: impl Into<String>,
+    ) -> Self {
         Self { pointer: pointer.into(), code, zh: zh.into(), en: en.into() }
     }
 

@@ -19,7 +19,12 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { rate_per_second: 300, concurrency: 64, customer_service: CustomerService::Transfer, callback_tolerance: 3600 }
+        Self {
+            rate_per_second: 300,
+            concurrency: 64,
+            customer_service: CustomerService::Transfer,
+            callback_tolerance: 3600,
+        }
     }
 }
 
@@ -40,10 +45,12 @@ impl Settings {
     /// What is wrong, for people, in Chinese and English.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), (String, String)> {
         let mut all = serde_json::to_value(&*self).unwrap_or_default();
-        let parsed = serde_json::from_str(value).unwrap_or_else(|_| serde_json::Value::String(value.to_owned()));
+        let parsed =
+            serde_json::from_str(value).unwrap_or_else(|_| serde_json::Value::String(value.to_owned()));
         all[name] = parsed;
-        let changed: Self = serde_json::from_value(all)
-            .map_err(|error| (format!("设置 {name} 的值无效：{error}"), format!("{name} cannot be {value:?}: {error}")))?;
+        let changed: Self = serde_json::from_value(all).map_err(|error| {
+            (format!("设置 {name} 的值无效：{error}"), format!("{name} cannot be {value:?}: {error}"))
+        })?;
         changed.check()?;
         *self = changed;
         Ok(())
@@ -63,7 +70,10 @@ impl Settings {
             ));
         }
         if !(1..=1000).contains(&self.concurrency) {
-            return Err(("concurrency 须在 1 到 1000 之间。".into(), "concurrency must lie between 1 and 1000.".into()));
+            return Err((
+                "concurrency 须在 1 到 1000 之间。".into(),
+                "concurrency must lie between 1 and 1000.".into(),
+            ));
         }
         Ok(())
     }
@@ -79,7 +89,12 @@ mod tests {
         settings.set("rate_per_second", "50").unwrap();
         settings.set("customer_service", "silent").unwrap();
         assert_eq!((settings.rate_per_second, settings.customer_service), (50, CustomerService::Silent));
-        for (name, value) in [("rate_per_second", "fast"), ("rate", "1"), ("callback_tolerance", "604800"), ("concurrency", "0")] {
+        for (name, value) in [
+            ("rate_per_second", "fast"),
+            ("rate", "1"),
+            ("callback_tolerance", "604800"),
+            ("concurrency", "0"),
+        ] {
             assert!(settings.set(name, value).is_err(), "{name}={value}");
         }
         assert_eq!(settings.rate_per_second, 50);

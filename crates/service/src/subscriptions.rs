@@ -77,7 +77,12 @@ impl Service {
     ///
     /// # Errors
     /// Where the database is away.
-    pub async fn ledger_of(&self, app: &App, openid: &str, template_id: &str) -> Result<Vec<EntryView>, Problem> {
+    pub async fn ledger_of(
+        &self,
+        app: &App,
+        openid: &str,
+        template_id: &str,
+    ) -> Result<Vec<EntryView>, Problem> {
         let entries = self.store.ledger_of(app.number, openid, template_id).await?;
         Ok(entries.iter().map(|stored| entry(openid, template_id, stored)).collect())
     }
@@ -86,11 +91,19 @@ impl Service {
     ///
     /// # Errors
     /// Where the database is away.
-    pub async fn ledger(&self, app: &App, after: i64, limit: i64) -> Result<(Vec<EntryView>, Option<i64>), Problem> {
+    pub async fn ledger(
+        &self,
+        app: &App,
+        after: i64,
+        limit: i64,
+    ) -> Result<(Vec<EntryView>, Option<i64>), Problem> {
         let rows = self.store.ledger(app.number, after, limit).await?;
         let full = i64::try_from(rows.len()).unwrap_or(0) == limit;
         let next = rows.last().filter(|_| full).map(|(_, _, stored)| stored.id);
-        Ok((rows.iter().map(|(openid, template_id, stored)| entry(openid, template_id, stored)).collect(), next))
+        Ok((
+            rows.iter().map(|(openid, template_id, stored)| entry(openid, template_id, stored)).collect(),
+            next,
+        ))
     }
 }
 

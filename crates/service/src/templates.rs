@@ -39,7 +39,8 @@ impl Service {
         if let Err(CallError::WeChat { errcode, .. }) = &read
             && wechat::errcode::class(*errcode) == wechat::errcode::Class::RefreshToken
         {
-            let token = self.tokens.replace(app, token.version).await.map_err(|error| token_problem(&error))?;
+            let token =
+                self.tokens.replace(app, token.version).await.map_err(|error| token_problem(&error))?;
             read = self.client.templates(&app.api_base_url, &token.secret).await;
         }
         let read = read.map_err(|error| call_problem(&error))?;
@@ -71,8 +72,13 @@ impl Service {
     }
 
     /// One template; WeChat is asked once where nothing was ever read of the app.
-    pub(crate) async fn template(&self, app: &App, template_id: &str) -> Result<Option<TemplateView>, Problem> {
-        let known = |stored: Option<StoredTemplate>| stored.filter(|template| template.synced_at.is_some()).map(view);
+    pub(crate) async fn template(
+        &self,
+        app: &App,
+        template_id: &str,
+    ) -> Result<Option<TemplateView>, Problem> {
+        let known =
+            |stored: Option<StoredTemplate>| stored.filter(|template| template.synced_at.is_some()).map(view);
         if let Some(template) = known(self.store.template(app.number, template_id).await?) {
             return Ok(Some(template));
         }
@@ -110,7 +116,9 @@ pub(crate) fn call_problem(error: &CallError) -> Problem {
             Kind::Upstream,
             code,
             format!("没有得到微信的有效回答（{other}）。请检查网络与 api_base_url 后重试。"),
-            format!("WeChat gave no usable answer ({other}). Check the network and api_base_url, then try again."),
+            format!(
+                "WeChat gave no usable answer ({other}). Check the network and api_base_url, then try again."
+            ),
         ),
     }
 }

@@ -3,23 +3,16 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use domain::clock::{DAY, HOUR, MINUTE, SECOND};
 use domain::{Clock, Millis};
 use secrecy::{ExposeSecret, SecretString};
 use store::tokens::{Forced, StoredToken};
 use store::{Store, StoreError};
 use wechat::client::{CallError, Client};
+use wechat::token::{ForcedRefreshes, needs_refresh};
 
 use crate::App;
-
-/// WeChat hands out the next token five minutes before the old one ends, and both work in between.
-const MARGIN: Millis = 5 * MINUTE;
-/// Forced refreshes a day (WeChat: 20), and the pause between two (WeChat: 30 s).
-const FORCED_A_DAY: i64 = 20;
-const FORCED_PAUSE: Millis = 30 * SECOND;
-/// Days are WeChat's: Asia/Shanghai, which has no summer time.
-const SHANGHAI: Millis = 8 * HOUR;
 
 /// A token to call with.
 #[derive(Clone)]
@@ -116,7 +109,12 @@ impl Tokens {
         Ok(token)
     }
 
-    async fn fetch(&self, app: &App, held: &mut Option<StoredToken>, force: bool) -> Result<Token, TokenError> {
+    async fn fetch(
+        &self,
+        app: &App,
+        held: &mut Option<StoredToken>,
+        force: bool,
+    ) -> Result<Token, TokenError> {
         let now = self.clock.now();
         let before = held.as_ref().map_or_else(Default::default, |token| token.forced);
         let forced = if force { next_forced(before, now).ok_or(TokenError::Rationed)? } else { before };
@@ -127,7 +125,8 @@ impl Tokens {
             .await
             .map_err(|error| TokenError::Call(Arc::new(error)))?;
         let lifetime = i64::try_from(grant.expires_in.as_millis()).unwrap_or(0);
-        let swapped = self.store.swap_token(app.number, version, &grant.token, now, now + lifetime, forced).await?;
+        let swapped =
+            self.store.swap_token(app.number, version, &grant.token, now, now + lifetime, forced).await?;
         if !swapped {
             tracing::info!(app = app.app_id, "another process refreshed the access token first");
         }
@@ -142,37 +141,19 @@ fn give(token: &StoredToken) -> Token {
     Token { secret: token.token.clone(), version: token.version, expires_at: token.expires_at }
 }
 
-/// Whether a token can be used; short-lived ones (WeChat gives what remains) are used to half their life.
+/// Whether a token can still be used.
 fn valid(token: &StoredToken, now: Millis) -> bool {
-    let margin = MARGIN.min((token.expires_at - token.obtained_at) / 2);
-    now < token.expires_at - margin
+    let lifetime = u64::try_from(token.expires_at - token.obtained_at).unwrap_or(0);
+    !needs_refresh(token.obtained_at, Duration::from_millis(lifetime), now)
 }
 
 /// The ration after one more forced refresh, or `None` where it must wait.
 fn next_forced(before: Forced, now: Millis) -> Option<Forced> {
-    let day = (now + SHANGHAI).div_euclid(DAY);
-    let count = if before.day == day { before.count } else { 0 };
-    let allowed = count < FORCED_A_DAY && now - before.at >= FORCED_PAUSE;
-    allowed.then_some(Forced { at: now, day, count: count + 1 })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn forced_refreshes_are_rationed() {
-        let noon = 1_700_000_000_000;
-        let mut ration = Forced::default();
-        let mut now = noon;
-        let mut made = 0;
-        while let Some(next) = next_forced(ration, now) {
-            assert_eq!(next_forced(next, now + FORCED_PAUSE - 1), None, "30 s apart");
-            ration = next;
-            now += FORCED_PAUSE;
-            made += 1;
-        }
-        assert_eq!(made, FORCED_A_DAY);
-        assert!(next_forced(ration, noon + DAY).is_some(), "the next day");
-    }
+    let ration = ForcedRefreshes {
+        day: before.day,
+        used: u32::try_from(before.count).unwrap_or(u32::MAX),
+        last_ms: (before.at > 0).then_some(before.at),
+    };
+    let taken = ration.take(now).ok()?;
+    Some(Forced { at: now, day: taken.day, count: i64::from(taken.used) })
 }

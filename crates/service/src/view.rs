@@ -128,23 +128,37 @@ fn explanation(message: &StoredMessage, lang: Lang) -> String {
     let errmsg = message.errmsg.as_deref().unwrap_or_default();
     let by_code = |code: i64| errcode::explain(code, errmsg, lang);
     match (message.position.state, message.errcode) {
-        (State::Delivered, _) => pick("已送达：微信的送达回执确认成功。", "Delivered: WeChat's receipt confirms it."),
+        (State::Delivered, _) => {
+            pick("已送达：微信的送达回执确认成功。", "Delivered: WeChat's receipt confirms it.")
+        }
         (State::Undelivered, _) => {
-            let status = message.receipt.as_ref().map(|receipt| receipt.error_status.as_str()).unwrap_or_default();
+            let status =
+                message.receipt.as_ref().map(|receipt| receipt.error_status.as_str()).unwrap_or_default();
             pick(
                 &format!("微信已受理，但送达回执报告系统失败（{status}）。可以重发。"),
-                &format!("WeChat took the message, but its receipt reports a system failure ({status}). It can be sent again."),
+                &format!(
+                    "WeChat took the message, but its receipt reports a system failure ({status}). It can be sent again."
+                ),
             )
         }
-        (State::Accepted, _) => pick("微信已收下，等待送达回执。", "WeChat took the message; its receipt is awaited."),
+        (State::Accepted, _) => {
+            pick("微信已收下，等待送达回执。", "WeChat took the message; its receipt is awaited.")
+        }
         (State::Unknown, _) => pick(
-            &format!("请求已发出但没等到微信的明确答复（{errmsg}），可能已送达；不会自动重发。收到送达回执后会自动确认。"),
-            &format!("The request left, but no clear answer came ({errmsg}); it may have arrived. It is not sent again by itself; a receipt will tell."),
+            &format!(
+                "请求已发出但没等到微信的明确答复（{errmsg}），可能已送达；不会自动重发。收到送达回执后会自动确认。"
+            ),
+            &format!(
+                "The request left, but no clear answer came ({errmsg}); it may have arrived. It is not sent again by itself; a receipt will tell."
+            ),
         ),
         (State::Scheduled, _) => pick("等待到预定时间发送。", "Waits for its time."),
         (State::Queued, Some(code)) => {
             let why = by_code(code);
-            pick(&format!("排队等待重试。上次的结果：{why}"), &format!("Queued for another attempt. The last one: {why}"))
+            pick(
+                &format!("排队等待重试。上次的结果：{why}"),
+                &format!("Queued for another attempt. The last one: {why}"),
+            )
         }
         (State::Queued, None) if !errmsg.is_empty() => pick(
             &format!("排队等待重试：上次没有连上微信（{errmsg}）。"),
@@ -152,7 +166,9 @@ fn explanation(message: &StoredMessage, lang: Lang) -> String {
         ),
         (State::Queued, None) => pick("排队中。", "Queued."),
         (State::Sending, _) => pick("发送中。", "Being sent."),
-        (State::Expired, _) => pick("到过期时间仍未发出，不再发送。", "Its time was over before it could be sent."),
+        (State::Expired, _) => {
+            pick("到过期时间仍未发出，不再发送。", "Its time was over before it could be sent.")
+        }
         (State::Cancelled, _) => pick("发送前已取消。", "Cancelled before it was sent."),
         (State::Skipped, _) => pick("未发送。", "Not sent."),
         (State::Refused | State::Failed, Some(code)) => by_code(code),

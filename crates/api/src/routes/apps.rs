@@ -129,7 +129,10 @@ pub(crate) async fn list(access: Access) -> Result<axum::Json<AppList>, ApiProbl
 
 /// One app.
 #[utoipa::path(get, path = "/apps/{app_id}", params(("app_id" = String, Path, description = "AppID")), responses((status = 200, body = AppBody, description = "The app"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
-pub(crate) async fn show(access: Access, Path(app_id): Path<String>) -> Result<axum::Json<AppBody>, ApiProblem> {
+pub(crate) async fn show(
+    access: Access,
+    Path(app_id): Path<String>,
+) -> Result<axum::Json<AppBody>, ApiProblem> {
     Ok(axum::Json(body(&*access.app(&app_id, Scope::Read).await?)))
 }
 

@@ -51,7 +51,8 @@ pub(crate) async fn list(
             .into());
         }
     };
-    let before = query.cursor.as_deref().map(|text| text.parse::<InboxId>().map_err(|_| bad_cursor())).transpose()?;
+    let before =
+        query.cursor.as_deref().map(|text| text.parse::<InboxId>().map_err(|_| bad_cursor())).transpose()?;
     let (items, next) = access.service().callbacks(&app, verdict, before, limit(query.limit)).await?;
     Ok(axum::Json(CallbackPage { items, next_cursor: next.map(|id| id.to_string()) }))
 }
@@ -80,5 +81,6 @@ pub(crate) async fn replay(
 }
 
 fn no_callback() -> ApiProblem {
-    Problem::new(Kind::NotFound, "callback_not_found", "没有这条推送记录。", "There is no such callback.").into()
+    Problem::new(Kind::NotFound, "callback_not_found", "没有这条推送记录。", "There is no such callback.")
+        .into()
 }

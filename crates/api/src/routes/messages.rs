@@ -82,11 +82,8 @@ pub(crate) async fn send(
     Json(request): Json<SendRequest>,
 ) -> Result<Response, ApiProblem> {
     let app = access.app(&app_id, Scope::Send).await?;
-    let key = match headers.get("idempotency-key") {
-        // What is not ASCII is refused by the same rule as what is too long.
-        Some(value) => Some(value.to_str().unwrap_or("\u{1}").to_owned()),
-        None => None,
-    };
+    // What is not ASCII is refused by the same rule as what is too long.
+    let key = headers.get("idempotency-key").map(|value| value.to_str().unwrap_or("\u{1}").to_owned());
     let sent = access.service().send(&app, request, key.as_deref(), lang).await?;
     let mut message = sent.message;
     let mut status = StatusCode::ACCEPTED;
@@ -110,7 +107,9 @@ fn settled(message: &MessageView) -> bool {
 
 fn wait(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get("prefer")?.to_str().ok()?;
-    let seconds = text.split([',', ';']).find_map(|part| part.trim().strip_prefix("wait=")?.trim().parse::<u64>().ok())?;
+    let seconds = text
+        .split([',', ';'])
+        .find_map(|part| part.trim().strip_prefix("wait=")?.trim().parse::<u64>().ok())?;
     Some(Duration::from_secs(seconds.min(LONGEST_WAIT)))
 }
 
@@ -124,7 +123,7 @@ pub(crate) struct Batch {
 #[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Verdict {
-    Message(MessageView),
+    Message(Box<MessageView>),
     Problem(ProblemBody),
 }
 
@@ -161,7 +160,7 @@ pub(crate) async fn batch(
     let mut items: Vec<Verdict> = answers
         .into_iter()
         .map(|answer| match answer {
-            Ok(sent) => Verdict::Message(sent.message),
+            Ok(sent) => Verdict::Message(Box::new(sent.message)),
             Err(problem) => Verdict::Problem(ProblemBody::new(&problem, lang)),
         })
         .collect();
@@ -246,7 +245,12 @@ pub(crate) async fn list(
 ) -> Result<axum::Json<MessagePage>, ApiProblem> {
     let app = access.app(&app_id, Scope::Read).await?;
     let state = query.state.as_deref().map(str::parse::<State>).transpose().map_err(|error| {
-        FieldError::new("/state", "invalid_value", format!("没有“{}”这种状态。", error.name), error.to_string())
+        FieldError::new(
+            "/state",
+            "invalid_value",
+            format!("没有“{}”这种状态。", error.name),
+            error.to_string(),
+        )
     })?;
     let filter = MessageFilter {
         state,
@@ -255,7 +259,11 @@ pub(crate) async fn list(
         since: query.since.as_deref().map(|text| moment("/since", text)).transpose()?,
         until: query.until.as_deref().map(|text| moment("/until", text)).transpose()?,
     };
-    let before = query.cursor.as_deref().map(|text| text.parse::<MessageId>().map_err(|_| bad_cursor())).transpose()?;
+    let before = query
+        .cursor
+        .as_deref()
+        .map(|text| text.parse::<MessageId>().map_err(|_| bad_cursor()))
+        .transpose()?;
     let (items, next) = access
         .service()
         .messages(&app, filter, query.template_id.as_deref(), before, limit(query.limit), lang)

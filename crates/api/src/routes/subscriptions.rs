@@ -2,8 +2,8 @@
 
 use axum::extract::Path;
 use serde::{Deserialize, Serialize};
-use service::subscriptions::{EntryView, SubscriptionView};
 use service::Scope;
+use service::subscriptions::{EntryView, SubscriptionView};
 
 use crate::auth::Access;
 use crate::body::{Query, bad_cursor, limit};

@@ -68,7 +68,10 @@ fn bodies(templates: Vec<TemplateView>) -> axum::Json<TemplateList> {
 /// The templates as they were last read from WeChat.
 #[utoipa::path(get, path = "/apps/{app_id}/templates", params(("app_id" = String, Path, description = "AppID")),
     responses((status = 200, body = TemplateList, description = "All of them"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
-pub(crate) async fn list(access: Access, Path(app_id): Path<String>) -> Result<axum::Json<TemplateList>, ApiProblem> {
+pub(crate) async fn list(
+    access: Access,
+    Path(app_id): Path<String>,
+) -> Result<axum::Json<TemplateList>, ApiProblem> {
     let app = access.app(&app_id, Scope::Read).await?;
     Ok(bodies(access.service().templates(&app).await?))
 }
@@ -77,7 +80,10 @@ pub(crate) async fn list(access: Access, Path(app_id): Path<String>) -> Result<a
 #[utoipa::path(post, path = "/apps/{app_id}/templates/sync", params(("app_id" = String, Path, description = "AppID")),
     responses((status = 200, body = TemplateList, description = "All of them"), (status = 502, description = "What WeChat answered, with the remedy", body = ProblemBody, content_type = "application/problem+json"),
         (status = "default", description = "Another problem", body = ProblemBody, content_type = "application/problem+json")))]
-pub(crate) async fn sync(access: Access, Path(app_id): Path<String>) -> Result<axum::Json<TemplateList>, ApiProblem> {
+pub(crate) async fn sync(
+    access: Access,
+    Path(app_id): Path<String>,
+) -> Result<axum::Json<TemplateList>, ApiProblem> {
     let app = access.app(&app_id, Scope::Manage).await?;
     Ok(bodies(access.service().sync_templates(&app).await?))
 }

@@ -5,10 +5,10 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
+use service::Scope;
 use service::templates::token_problem;
 use service::tokens::Token;
 use service::view::time;
-use service::Scope;
 
 use crate::auth::Access;
 use crate::body::Json;

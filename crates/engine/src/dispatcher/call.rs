@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use domain::message::Outcome;
 use domain::retry::{self, Answer, Decision, RetryPolicy, Tried};
-use service::tokens::{Token, TokenError};
 use service::App;
+use service::tokens::{Token, TokenError};
 use store::hot::arm::Arm;
 use store::hot::claim::Claimed;
 use store::hot::settle::{Settled, Settlement};
@@ -59,7 +59,8 @@ impl Call {
             let heard = self.call(shared, refreshed).await;
             let random = shared.service.entropy().next_u64();
             #[expect(clippy::cast_possible_truncation, reason = "32 of the random bits")]
-            let decision = retry::decide(heard.answer, &self.tried(refreshed), &RetryPolicy::default(), random as u32);
+            let decision =
+                retry::decide(heard.answer, &self.tried(refreshed), &RetryPolicy::default(), random as u32);
             let now = shared.service.now();
             let Claimed { queue, due_at, expire_at, .. } = self.message;
             let (settled, closing) = match decision {
@@ -99,15 +100,19 @@ impl Call {
         };
         let message = &self.message;
         let Ok(data) = serde_json::from_str(&message.data) else {
-            return Heard { answer: Answer::Permanent, errcode: None, errmsg: "the stored data is unreadable".into() };
+            return Heard {
+                answer: Answer::Permanent,
+                errcode: None,
+                errmsg: "the stored data is unreadable".into(),
+            };
         };
         let request = SendRequest {
-            touser: message.openid.clone(),
+            to_user: message.openid.clone(),
             template_id: self.template_id.clone(),
             page: message.page.clone(),
             data,
             miniprogram_state: message.version.parse().unwrap_or_default(),
-            lang: message.lang.clone(),
+            lang: message.lang.parse().unwrap_or_default(),
         };
         let started = tokio::time::Instant::now();
         let answer = shared.service.client().send(&self.app.api_base_url, &token.secret, &request).await;
@@ -121,7 +126,13 @@ impl Call {
         if refreshed { tokens.replace(&self.app, token.version).await } else { Ok(token) }
     }
 
-    fn finish(&self, shared: &Shared, result: Settled, heard: Option<Heard>, closing: Option<Closing>) -> Finished {
+    fn finish(
+        &self,
+        shared: &Shared,
+        result: Settled,
+        heard: Option<Heard>,
+        closing: Option<Closing>,
+    ) -> Finished {
         let answered = heard.as_ref().and_then(|heard| heard.errcode);
         let accepted = matches!(result, Settled::Outcome(Outcome::Accepted { .. }));
         Finished {
@@ -150,7 +161,9 @@ fn hear(answer: SendAnswer) -> Heard {
             Heard { answer: classify(errcode::class(errcode), msgid), errcode: Some(errcode), errmsg }
         }
         SendAnswer::NotSent(why) => Heard { answer: Answer::NotSent, errcode: None, errmsg: why.to_string() },
-        SendAnswer::NoAnswer(why) => Heard { answer: Answer::NoAnswer, errcode: None, errmsg: why.to_string() },
+        SendAnswer::NoAnswer(why) => {
+            Heard { answer: Answer::NoAnswer, errcode: None, errmsg: why.to_string() }
+        }
     }
 }
 

@@ -43,7 +43,9 @@ impl Gates {
             None => Passage::Open,
             Some(closed) if closed.probing => Passage::Shut,
             // Whoever mends the app's settings wants to see it at once.
-            Some(closed) if now >= closed.gate.retry_at || app_changed_at > closed.gate.closed_at => Passage::Probe,
+            Some(closed) if now >= closed.gate.retry_at || app_changed_at > closed.gate.closed_at => {
+                Passage::Probe
+            }
             Some(_) => Passage::Shut,
         }
     }
@@ -55,7 +57,14 @@ impl Gates {
     }
 
     /// Closes a gate; gives the row to keep, or `None` where it stands so already.
-    pub(super) fn close(&mut self, app: i64, kind: retry::Gate, errcode: i64, detail: &str, now: Millis) -> Option<Gate> {
+    pub(super) fn close(
+        &mut self,
+        app: i64,
+        kind: retry::Gate,
+        errcode: i64,
+        detail: &str,
+        now: Millis,
+    ) -> Option<Gate> {
         let retry_at = match kind {
             retry::Gate::Configuration => now + MINUTE,
             retry::Gate::Quota => next_midnight(now),
@@ -96,7 +105,10 @@ mod tests {
         let mut gates = Gates::default();
         let now = 1_700_000_000_000;
         assert!(gates.close(1, retry::Gate::Configuration, 40164, "invalid ip", now).is_some());
-        assert!(gates.close(1, retry::Gate::Configuration, 40164, "invalid ip", now).is_none(), "others of the same burst");
+        assert!(
+            gates.close(1, retry::Gate::Configuration, 40164, "invalid ip", now).is_none(),
+            "others of the same burst"
+        );
         assert_eq!(gates.passage(1, 0, now + MINUTE - 1), Passage::Shut);
         assert_eq!(gates.passage(1, now + 1, now + 2), Passage::Probe, "the app was changed");
         assert_eq!(gates.passage(1, 0, now + MINUTE), Passage::Probe);

@@ -73,7 +73,13 @@ impl Heads {
     }
 
     /// Takes up to `count` messages whose person has no call under way.
-    pub(super) fn take(&mut self, queue: Queue, lane: Lane, count: usize, busy: impl Fn(&Claimed) -> bool) -> Vec<Claimed> {
+    pub(super) fn take(
+        &mut self,
+        queue: Queue,
+        lane: Lane,
+        count: usize,
+        busy: impl Fn(&Claimed) -> bool,
+    ) -> Vec<Claimed> {
         let Some(run) = self.runs.get_mut(&(queue, lane)) else { return Vec::new() };
         let mut taken: Vec<Claimed> = Vec::new();
         let mut kept = VecDeque::new();

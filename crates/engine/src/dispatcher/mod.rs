@@ -343,7 +343,9 @@ impl Dispatcher {
         if let Some(state) = self.apps.get_mut(&app) {
             state.outstanding = state.outstanding.saturating_sub(1);
         }
-        if let Settled::Again { queue, due_at, .. } | Settled::GivenBack { queue, due_at, .. } = settlement.result {
+        if let Settled::Again { queue, due_at, .. } | Settled::GivenBack { queue, due_at, .. } =
+            settlement.result
+        {
             self.later.insert((due_at, settlement.lane, queue));
         }
         let now = self.shared.service.now();

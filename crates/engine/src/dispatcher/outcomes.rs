@@ -20,7 +20,8 @@ pub(super) async fn run(
 ) {
     let mut batch = Vec::with_capacity(BATCH);
     while finished.recv_many(&mut batch, BATCH).await > 0 {
-        let mut settlements: Vec<Settlement> = batch.iter().map(|finished| finished.settlement.clone()).collect();
+        let mut settlements: Vec<Settlement> =
+            batch.iter().map(|finished| finished.settlement.clone()).collect();
         settlements.sort_unstable_by_key(|settlement| (settlement.lane, settlement.id));
         while let Err(error) = shared.service.store().settle(settlements.clone()).await {
             tracing::error!(%error, count = settlements.len(), "outcomes could not be kept; trying again");

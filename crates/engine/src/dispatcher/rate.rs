@@ -27,7 +27,11 @@ impl Bucket {
         let elapsed = now.saturating_duration_since(self.filled).as_secs_f64();
         self.tokens = (self.tokens + elapsed * rate).min((rate * BURST).max(1.0));
         self.filled = now;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small positive number")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a small positive number"
+        )]
         let taken = (self.tokens.floor().max(0.0) as usize).min(wanted);
         #[expect(clippy::cast_precision_loss, reason = "a small number")]
         let spent = taken as f64;

@@ -1,0 +1,292 @@
+//! What may be typed. Help texts are English, since clap writes the rest of the help; results and errors follow the
+//! terminal's language.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Gets WeChat Mini Program subscribe messages to people, and can prove what became of every one.
+#[derive(Debug, Parser)]
+#[command(name = "hongyan", version, propagate_version = true)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// The configuration file
+    #[arg(long, global = true, env = "HONGYAN_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// sqlite:PATH
+    #[arg(long, global = true, env = "HONGYAN_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub(crate) database_url: Option<String>,
+    /// Where everything is written [default: ./hongyan-data]
+    #[arg(long, global = true, env = "HONGYAN_DATA_DIR", value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Prints JSON for programs instead of tables
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Plays the whole loop with a simulated WeChat, in a throw-away directory
+    Demo(Demo),
+    /// Runs the service
+    Serve(Serve),
+    /// Runs WeChat in a box, alone
+    Simulator(Simulator),
+    /// Registers and changes mini programs
+    #[command(subcommand)]
+    App(App),
+    /// Makes and revokes API keys
+    #[command(subcommand)]
+    Key(Key),
+    /// Sends one message
+    Send(Send),
+    /// Reads an app's templates from WeChat
+    #[command(subcommand)]
+    Templates(Templates),
+    /// Shows and checks the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Brings the database to this version
+    Migrate(Migrate),
+    /// Prints the REST interface's OpenAPI document
+    Openapi,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Ends after the loop; exit code 0 only if every step was seen to happen
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Opens the phone in the browser
+    #[arg(long)]
+    pub(crate) open: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// The address that serves everything [default: 127.0.0.1:8700]
+    #[arg(long, env = "HONGYAN_LISTEN", value_name = "ADDR")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// A second address with only /callback, /healthz and the aliases
+    #[arg(long, env = "HONGYAN_PUBLIC_LISTEN", value_name = "ADDR")]
+    pub(crate) public_listen: Option<SocketAddr>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Simulator {
+    /// Where it listens
+    #[arg(long, default_value = "127.0.0.1:8701", value_name = "ADDR")]
+    pub(crate) listen: SocketAddr,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum App {
+    /// Registers a mini program
+    Add(AppAdd),
+    /// Changes a mini program; what is not given stays
+    Set(AppSet),
+    /// Shows one, without its secrets
+    Show {
+        /// The AppID
+        app_id: String,
+    },
+    /// Lists all
+    List,
+    /// Forgets one; its messages and ledger stay as the record
+    Remove {
+        /// The AppID
+        app_id: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AppAdd {
+    /// The AppID
+    pub(crate) app_id: String,
+    /// A name for people
+    #[arg(long)]
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) secret: Secret,
+    #[command(flatten)]
+    pub(crate) push: Push,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AppSet {
+    /// The AppID
+    pub(crate) app_id: String,
+    /// A name for people
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) secret: Secret,
+    #[command(flatten)]
+    pub(crate) push: Push,
+    /// A setting: rate_per_second=300, concurrency=64, customer_service=transfer|silent, callback_tolerance=3600
+    #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = pair)]
+    pub(crate) settings: Vec<(String, String)>,
+}
+
+/// The AppSecret: never on the command line itself.
+#[derive(Debug, Args)]
+pub(crate) struct Secret {
+    /// Reads the AppSecret from standard input
+    #[arg(long, group = "app_secret")]
+    pub(crate) secret_stdin: bool,
+    /// Reads the AppSecret from a file
+    #[arg(long, value_name = "FILE", group = "app_secret")]
+    pub(crate) secret_file: Option<PathBuf>,
+    /// Reads the AppSecret from an environment variable
+    #[arg(long, value_name = "VAR", group = "app_secret")]
+    pub(crate) secret_env: Option<String>,
+}
+
+/// The message push (消息推送).
+#[derive(Debug, Args)]
+pub(crate) struct Push {
+    /// The Token that stands in WeChat's console
+    #[arg(long, value_name = "TOKEN", conflicts_with_all = ["callback_token_file", "generate"])]
+    pub(crate) callback_token: Option<String>,
+    /// Reads the Token from a file
+    #[arg(long, value_name = "FILE", conflicts_with = "generate")]
+    pub(crate) callback_token_file: Option<PathBuf>,
+    /// The EncodingAESKey that stands in WeChat's console
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["aes_key_file", "generate"])]
+    pub(crate) aes_key: Option<String>,
+    /// Reads the EncodingAESKey from a file
+    #[arg(long, value_name = "FILE", conflicts_with = "generate")]
+    pub(crate) aes_key_file: Option<PathBuf>,
+    /// Makes Token and EncodingAESKey and prints them, to be pasted into WeChat's console
+    #[arg(long)]
+    pub(crate) generate: bool,
+    /// How WeChat encrypts [default: safe]
+    #[arg(long, value_enum)]
+    pub(crate) callback_mode: Option<ModeName>,
+    /// The data format that is set in WeChat's console [default: json]
+    #[arg(long, value_enum)]
+    pub(crate) callback_format: Option<FormatName>,
+    /// Where WeChat's server API is [default: https://api.weixin.qq.com]
+    #[arg(long, value_name = "URL")]
+    pub(crate) api_base_url: Option<String>,
+    /// A second callback path, such as /user; empty removes it
+    #[arg(long, value_name = "PATH")]
+    pub(crate) alias: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum ModeName {
+    Plain,
+    Compat,
+    Safe,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum FormatName {
+    Json,
+    Xml,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Key {
+    /// Makes a key and prints it once, alone on standard output
+    Create(KeyCreate),
+    /// Lists the keys, without their texts
+    List,
+    /// Ends a key
+    Revoke {
+        /// Its number
+        number: i64,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeyCreate {
+    /// What it is for
+    #[arg(long)]
+    pub(crate) name: String,
+    /// The one app that it sees
+    #[arg(long, value_name = "APPID", required_unless_present = "all_apps", conflicts_with = "all_apps")]
+    pub(crate) app: Option<String>,
+    /// It sees all apps
+    #[arg(long)]
+    pub(crate) all_apps: bool,
+    /// send, read, manage, token; several with commas
+    #[arg(long, required = true, value_delimiter = ',')]
+    pub(crate) scope: Vec<service::Scope>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Send {
+    /// The AppID
+    pub(crate) app_id: String,
+    /// The user's openid; `last` is whoever subscribed last
+    #[arg(long)]
+    pub(crate) to: String,
+    /// The template's id
+    #[arg(long)]
+    pub(crate) template: String,
+    /// A field: thing8=物业费
+    #[arg(long = "data", value_name = "KEY=VALUE", value_parser = pair)]
+    pub(crate) data: Vec<(String, String)>,
+    /// The page that the card opens
+    #[arg(long)]
+    pub(crate) page: Option<String>,
+    /// Waits for the outcome; exit code 1 unless WeChat took the message
+    #[arg(long)]
+    pub(crate) wait: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Templates {
+    /// Reads them from WeChat; changes nothing there
+    Sync {
+        /// The AppID
+        app_id: String,
+    },
+    /// Lists them as they were last read
+    List {
+        /// The AppID
+        app_id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Checks the configuration, the master key and the database
+    Check,
+    /// Prints the commented default file
+    Default,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Migrate {
+    /// Only says what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .ok_or_else(|| format!("{text} is not of the form NAME=VALUE"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Arguments::command().debug_assert();
+    }
+}

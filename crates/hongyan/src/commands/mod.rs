@@ -1,0 +1,76 @@
+//! One file per command.
+
+mod app;
+mod config;
+mod demo;
+mod key;
+mod send;
+mod serve;
+mod simulator;
+mod templates;
+
+use std::process::ExitCode;
+
+use store::Role;
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::{Arguments, Command, Global};
+use crate::config::Config;
+use crate::open;
+use crate::output;
+
+/// Runs what was typed.
+pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let Arguments { global, command } = arguments;
+    install_log(matches!(command, Command::Serve(_) | Command::Simulator(_)));
+    match command {
+        Command::Demo(demo) => return demo::run(demo).await,
+        Command::Serve(serve) => serve::run(&global, serve).await?,
+        Command::Simulator(simulator) => simulator::run(simulator).await?,
+        Command::App(app) => app::run(&global, app).await?,
+        Command::Key(key) => key::run(&global, key).await?,
+        Command::Send(send) => return send::run(&global, send).await,
+        Command::Templates(templates) => templates::run(&global, templates).await?,
+        Command::Config(command) => config::run(&global, command).await?,
+        Command::Migrate(migrate) => config::migrate(&global, &migrate).await?,
+        Command::Openapi => output::json(&serde_json::to_value(api::openapi())?),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The use cases for a command beside a running server.
+async fn guest(global: &Global) -> anyhow::Result<service::Service> {
+    let config = Config::load(global, None, None)?;
+    let service = open::service(&config, Role::Guest).await?;
+    service.apps().reload().await?;
+    Ok(service)
+}
+
+/// Logs go to standard error; servers tell what they do, commands only what is wrong.
+fn install_log(server: bool) {
+    let default = if server { "info" } else { "error" };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+}
+
+/// Resolves when the process is asked to stop (Ctrl-C, SIGTERM).
+async fn asked_to_stop() {
+    let interrupt = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    #[cfg(unix)]
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminate = std::future::pending::<()>();
+    tokio::select! {
+        () = interrupt => {}
+        () = terminate => {}
+    }
+}

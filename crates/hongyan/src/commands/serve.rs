@@ -1,0 +1,99 @@
+//! `hongyan serve`: the service. Also what the demo starts.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context;
+use api::Api;
+use axum::Router;
+use axum::serve::ListenerExt;
+use engine::Engine;
+use metrics_exporter_prometheus::PrometheusHandle;
+use service::Service;
+use store::Role;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::asked_to_stop;
+use crate::cli::{Global, Serve};
+use crate::config::Config;
+use crate::open;
+
+/// How long a stop waits for requests under way.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// A running service.
+pub(crate) struct Running {
+    engine: Engine,
+    servers: TaskTracker,
+    stop: CancellationToken,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+}
+
+/// Starts the service on open listeners.
+pub(crate) async fn start(
+    service: Service,
+    metrics: PrometheusHandle,
+    main: TcpListener,
+    public: Option<TcpListener>,
+) -> anyhow::Result<Running> {
+    let address = main.local_addr()?;
+    let engine = Engine::start(service.clone(), engine::Options::default()).await?;
+    let api = Api::new(service, metrics);
+    let (servers, stop) = (TaskTracker::new(), CancellationToken::new());
+    let serve = |listener: TcpListener, router: Router| {
+        let stopping = stop.clone().cancelled_owned();
+        // Small answers must not wait for the other side's acknowledgement.
+        let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
+        async move {
+            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopping).await {
+                tracing::error!(%error, "the server ended");
+            }
+        }
+    };
+    servers.spawn(serve(main, api.router(console::router())));
+    if let Some(public) = public {
+        servers.spawn(serve(public, api.public_router()));
+    }
+    servers.close();
+    Ok(Running { engine, servers, stop, address })
+}
+
+impl Running {
+    /// Stops gracefully: requests under way are answered, calls to WeChat end and are kept.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        if tokio::time::timeout(GRACE, self.servers.wait()).await.is_err() {
+            tracing::warn!("some requests were cut off");
+        }
+        self.engine.stop().await;
+    }
+}
+
+pub(crate) async fn run(global: &Global, serve: Serve) -> anyhow::Result<()> {
+    let config = Config::load(global, serve.listen, serve.public_listen)?;
+    let service = open::service(&config, Role::Worker).await?;
+    let main = bind(config.listen).await?;
+    let public = match config.public_listen {
+        Some(address) => Some(bind(address).await?),
+        None => None,
+    };
+    let public_address = public.as_ref().and_then(|listener| listener.local_addr().ok());
+    let running = start(service, api::install_metrics(), main, public).await?;
+    tracing::info!(address = %running.address, database = config.database_url, "hongyan is ready");
+    if let Some(address) = public_address {
+        tracing::info!(%address, "the public address is ready");
+    }
+    asked_to_stop().await;
+    tracing::info!("stopping");
+    running.stop().await;
+    Ok(())
+}
+
+async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("{address} cannot be listened on; choose another with --listen / 无法监听 {address}，请用 --listen 换一个地址")
+    })
+}

@@ -1,0 +1,44 @@
+//! `hongyan simulator`: WeChat in a box, alone.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use domain::{Clock, Entropy, SystemClock, SystemEntropy};
+use simulator::SimulatorConfig;
+use tokio::net::TcpListener;
+
+use super::asked_to_stop;
+use crate::cli;
+use crate::locale::say;
+use crate::output;
+
+/// The simulator with the real clock and randomness.
+pub(crate) fn new(base_url: &str) -> anyhow::Result<simulator::Simulator> {
+    let entropy = SystemEntropy::new().context("the operating system gives no randomness")?;
+    let mut config = SimulatorConfig::new(
+        Arc::new(|| SystemClock.now()),
+        Arc::new(move |bytes: &mut [u8]| entropy.fill(bytes)),
+    );
+    config.public_base_url = Some(base_url.to_owned());
+    Ok(simulator::Simulator::new(config))
+}
+
+pub(crate) async fn run(arguments: cli::Simulator) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(arguments.listen).await.with_context(|| {
+        format!("{0} cannot be listened on; choose another with --listen / 无法监听 {0}", arguments.listen)
+    })?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let sim = new(&url)?;
+    sim.put_app(simulator::SAMPLE_APPID, simulator::sample_app())
+        .map_err(|error| anyhow::anyhow!("{error}"))?;
+    output::line(&format!("{} {url}/", say("模拟手机：", "The phone:")));
+    output::line(&format!("{} {url}  (--api-base-url)", say("模拟的微信服务端：", "WeChat's server API:")));
+    output::line(&format!(
+        "{} {}  AppSecret {}",
+        say("示例小程序：", "The sample app:"),
+        simulator::SAMPLE_APPID,
+        simulator::sample_app().secret
+    ));
+    simulator::serve(listener, sim, asked_to_stop()).await?;
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! Configuration: flags over environment (`HONGYAN_…`) over the file over the defaults.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use crate::cli::Global;
+
+/// The commented file that `hongyan config default` prints.
+pub(crate) const DEFAULT_FILE: &str = include_str!("../hongyan.default.toml");
+
+/// The file. Unknown words are refused, so that a typing error does not pass silently.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct File {
+    data_dir: Option<PathBuf>,
+    database_url: Option<String>,
+    listen: Option<SocketAddr>,
+    public_listen: Option<SocketAddr>,
+    master_key_file: Option<PathBuf>,
+}
+
+/// What a command works with.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    pub(crate) data_dir: PathBuf,
+    pub(crate) database_url: String,
+    pub(crate) listen: SocketAddr,
+    pub(crate) public_listen: Option<SocketAddr>,
+    pub(crate) master_key_file: Option<PathBuf>,
+}
+
+/// The address of `serve` unless another is given.
+pub(crate) const LISTEN: ([u8; 4], u16) = ([127, 0, 0, 1], 8700);
+
+impl Config {
+    /// Puts the layers together.
+    pub(crate) fn load(
+        global: &Global,
+        listen: Option<SocketAddr>,
+        public_listen: Option<SocketAddr>,
+    ) -> anyhow::Result<Self> {
+        let file = match &global.config {
+            Some(path) => read(path)?,
+            None => File::default(),
+        };
+        let data_dir =
+            global.data_dir.clone().or(file.data_dir).unwrap_or_else(|| PathBuf::from("hongyan-data"));
+        let default_url = || format!("sqlite:{}", data_dir.join("hongyan.db").display());
+        Ok(Self {
+            database_url: global.database_url.clone().or(file.database_url).unwrap_or_else(default_url),
+            listen: listen.or(file.listen).unwrap_or_else(|| LISTEN.into()),
+            public_listen: public_listen.or(file.public_listen),
+            master_key_file: file.master_key_file,
+            data_dir,
+        })
+    }
+}
+
+fn read(path: &Path) -> anyhow::Result<File> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("the configuration {} cannot be read / 无法读取配置文件", path.display()))?;
+    toml::from_str(&text)
+        .with_context(|| format!("the configuration {} is wrong / 配置文件有误", path.display()))
+}
+
+/// A secret from `NAME`, or from the file that `NAME_FILE` names; a trailing line break is dropped.
+pub(crate) fn secret(name: &str) -> anyhow::Result<Option<SecretString>> {
+    let direct = std::env::var(name).ok().filter(|value| !value.is_empty());
+    let file = std::env::var_os(format!("{name}_FILE")).filter(|value| !value.is_empty());
+    match (direct, file) {
+        (Some(_), Some(_)) => {
+            bail!("{name} and {name}_FILE are both set; keep one / {name} 与 {name}_FILE 只能设置一个")
+        }
+        (Some(value), None) => Ok(Some(value.into())),
+        (None, Some(path)) => secret_file(Path::new(&path)).map(Some),
+        (None, None) => Ok(None),
+    }
+}
+
+/// A secret from a file.
+pub(crate) fn secret_file(path: &Path) -> anyhow::Result<SecretString> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("the secret file {} cannot be read / 无法读取密钥文件", path.display()))?;
+    Ok(text.trim_end_matches(['\r', '\n']).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_file_is_valid_and_says_what_the_defaults_are() {
+        let file: File = toml::from_str(DEFAULT_FILE).unwrap();
+        assert!(file.listen.is_none(), "every line is commented out");
+        let uncommented =
+            DEFAULT_FILE.lines().filter_map(|line| line.strip_prefix("#: ")).collect::<Vec<_>>().join("\n");
+        let file: File = toml::from_str(&uncommented).unwrap();
+        assert_eq!(file.listen, Some(LISTEN.into()));
+        assert!(toml::from_str::<File>("lisen = \"127.0.0.1:1\"").is_err());
+    }
+}

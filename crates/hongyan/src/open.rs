@@ -1,0 +1,59 @@
+//! Opening what every command needs: the master key, the store, the use cases.
+
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+use domain::{Entropy, SystemClock, SystemEntropy};
+use secrecy::ExposeSecret;
+use service::Service;
+use store::{MasterKey, OpenOptions, Role, Store};
+use wechat::client::{Client, ClientConfig};
+
+use crate::config::{self, Config};
+
+/// Opens the database of a configuration.
+pub(crate) async fn service(config: &Config, role: Role) -> anyhow::Result<Service> {
+    let entropy: Arc<dyn Entropy> =
+        Arc::new(SystemEntropy::new().context("the operating system gives no randomness")?);
+    let master = master_key(config, &*entropy)?;
+    let clock = Arc::new(SystemClock);
+    let options = OpenOptions { url: config.database_url.clone(), master, role };
+    let store = Store::open(options, Arc::clone(&clock) as _, Arc::clone(&entropy)).await?;
+    let client = Client::new(ClientConfig::default()).context("the client for WeChat cannot be made")?;
+    Ok(Service::new(store, client, clock, entropy))
+}
+
+/// The master key: from the environment, from the configured file, or from the data directory, where it is made the
+/// first time.
+fn master_key(config: &Config, entropy: &dyn Entropy) -> anyhow::Result<MasterKey> {
+    if let Some(text) = config::secret("HONGYAN_MASTER_KEY")? {
+        return MasterKey::parse(&text).context("HONGYAN_MASTER_KEY");
+    }
+    if let Some(path) = &config.master_key_file {
+        return MasterKey::parse(&config::secret_file(path)?).with_context(|| path.display().to_string());
+    }
+    let path = config.data_dir.join("master.key");
+    if path.exists() {
+        return MasterKey::parse(&config::secret_file(&path)?).with_context(|| path.display().to_string());
+    }
+    std::fs::create_dir_all(&config.data_dir).with_context(|| {
+        format!("the data directory {} cannot be made / 无法创建数据目录", config.data_dir.display())
+    })?;
+    let (key, text) = MasterKey::generate(entropy);
+    write_private(&path, text.expose_secret())
+        .with_context(|| format!("the key file {} cannot be written / 无法写入密钥文件", path.display()))?;
+    Ok(key)
+}
+
+/// Writes a file that only its owner may read, and makes sure that it stays.
+fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    writeln!(file, "{text}")?;
+    file.sync_all()
+}
