@@ -69,9 +69,8 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<bool> {
     for failure in &results.failures {
         say::line(&format!("failed: {failure}"));
     }
-    let ignored = if results.ignored > 0 { format!("{} ignored", results.ignored) } else { String::new() };
-    if !ignored.is_empty() {
-        say::line(&ignored);
+    if results.ignored > 0 {
+        say::line(&format!("{} ignored", results.ignored));
     }
     let failed = total_failed(results.failed, steps.failed());
     say::line(&format!("{} passed, {failed} failed", results.passed));

@@ -28,6 +28,9 @@ pub(super) fn step(may_install: bool, machine: &mut Machine) -> Result<End> {
     if machine.missing.is_empty() {
         return Ok(End::Passed);
     }
+    for unfit in &machine.unfit {
+        say::line(&format!("         {unfit}"));
+    }
     let commands = needs::commands(system, root, &machine.missing);
     let mut text = String::from("not everything that the tests need is here. Install it, for example by\n");
     commands.iter().for_each(|command| text.push_str(&format!("    {command}\n")));

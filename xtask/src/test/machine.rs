@@ -14,6 +14,8 @@ pub(super) struct Machine {
     /// What was found, in words, for the terminal.
     pub(super) found: Vec<String>,
     pub(super) missing: Vec<Need>,
+    /// What is there but of no use, in words.
+    pub(super) unfit: Vec<String>,
 }
 
 impl Machine {
@@ -31,29 +33,48 @@ impl Machine {
     fn find(&mut self, need: Need) -> Option<String> {
         match need {
             Need::Postgres => {
-                let (version, folder) = search::postgres_folders().into_iter().find_map(|folder| {
-                    let version =
-                        version_of(&folder.join("postgres")).filter(|text| major(text) >= POSTGRES)?;
-                    folder.join("initdb").is_file().then_some((version, folder))
-                })?;
+                let folders =
+                    search::postgres_folders().into_iter().filter(|folder| folder.join("initdb").is_file());
+                let (version, folder) = self.first(folders, |folder| folder.join("postgres"), POSTGRES)?;
                 let found = format!("{version}, in {}", folder.display());
                 self.postgres = Some(folder);
                 Some(found)
             }
-            Need::Node => version_of(Path::new("node"))
-                .filter(|text| major(text) >= NODE)
-                .map(|v| format!("Node.js {v}")),
-            Need::Npm => version_of(Path::new("npm")).map(|version| format!("npm {version}")),
+            Need::Node => {
+                Some(format!("Node.js {}", self.first(search::in_path("node"), Clone::clone, NODE)?.0))
+            }
+            Need::Npm => Some(format!("npm {}", self.first(search::in_path("npm"), Clone::clone, 0)?.0)),
             Need::Chromium => {
-                // Asked for its version, because Ubuntu's chromium-browser without its snap is there but does not run.
-                let browsers = search::browsers().into_iter();
-                let (version, path) = browsers.filter_map(|path| Some((version_of(&path)?, path))).next()?;
+                let (version, path) = self.first(search::browsers(), Clone::clone, 0)?;
                 let found = format!("{version}, {}", path.display());
                 self.chromium = Some(path);
                 Some(found)
             }
             Need::CjkFont => search::cjk_font().map(|font| format!("font {}", font.display())),
         }
+    }
+
+    /// The first place whose program runs and is not too old, with what it says of its version.
+    ///
+    /// That a program is there does not tell that it runs: Ubuntu's chromium-browser without its snap does not.
+    fn first(
+        &mut self,
+        places: impl IntoIterator<Item = PathBuf>,
+        program: impl Fn(&PathBuf) -> PathBuf,
+        oldest: u32,
+    ) -> Option<(String, PathBuf)> {
+        for place in places {
+            let path = program(&place);
+            let Some(version) = version_of(&path) else {
+                self.unfit.push(format!("{} is there, but `--version` of it fails", path.display()));
+                continue;
+            };
+            if major(&version) >= oldest {
+                return Some((version, place));
+            }
+            self.unfit.push(format!("{} is too old: {version}", path.display()));
+        }
+        None
     }
 }
 

@@ -29,7 +29,12 @@ pub(super) fn browsers() -> Vec<PathBuf> {
     let mut browsers: Vec<PathBuf> = named.into_iter().chain(usual).collect();
     browsers.extend(names.iter().filter_map(|name| in_path(name)));
     browsers.extend(apps.iter().map(|app| Path::new("/Applications").join(app)));
-    browsers.retain(|path| path.is_file());
+    let mut seen = Vec::new();
+    browsers.retain(|path| {
+        let new = path.is_file() && !seen.contains(path);
+        seen.push(path.clone());
+        new
+    });
     browsers
 }
 
@@ -56,7 +61,8 @@ fn is_cjk_font(name: &str) -> bool {
     font && words.iter().any(|word| name.contains(word))
 }
 
-fn in_path(name: &str) -> Option<PathBuf> {
+/// The program that a shell would start.
+pub(super) fn in_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
 }
