@@ -52,7 +52,7 @@ fn dependencies(root: &Path) -> Result<End> {
         ));
     }
     let deny = |arguments: &[&str]| -> Command {
-        let mut command = process::cargo(root, &["deny", "--locked", "check"]);
+        let mut command = process::cargo(root, &["deny", "--locked", "check", "--hide-inclusion-graph"]);
         command.args(arguments);
         command
     };

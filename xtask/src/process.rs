@@ -33,7 +33,7 @@ pub(crate) fn succeeds(command: &mut Command) -> Result<bool> {
     Ok(command.status().with_context(|| cannot_start(command))?.success())
 }
 
-/// Gives what a program printed, standard output first, if it could be started and exited with 0.
+/// Gives what a program printed to standard output, if it could be started and exited with 0.
 pub(crate) fn output(command: &mut Command) -> Option<String> {
     let output = command.output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
@@ -51,17 +51,17 @@ pub(crate) fn lines(command: &mut Command, mut each: impl FnMut(&[u8])) -> Resul
     Ok(child.wait()?)
 }
 
-/// Runs a program; says whether it exited with 0 before the time was over, and ends it otherwise.
-pub(crate) fn succeeds_within(command: &mut Command, limit: Duration) -> Result<bool> {
+/// Runs a program; says how it exited, or ends it when the time is over.
+pub(crate) fn run_within(command: &mut Command, limit: Duration) -> Result<Option<ExitStatus>> {
     let started = Instant::now();
     let mut child = command.spawn().with_context(|| cannot_start(command))?;
     loop {
         if let Some(status) = child.try_wait()? {
-            return Ok(status.success());
+            return Ok(Some(status));
         }
         if started.elapsed() > limit {
             stop(&mut child)?;
-            return Ok(false);
+            return Ok(None);
         }
         std::thread::sleep(Duration::from_millis(50));
     }
@@ -94,9 +94,9 @@ mod tests {
     #[test]
     fn a_program_that_does_not_end_is_ended() {
         let mut endless = program("sleep", Path::new("/"), &["600"]);
-        assert!(!succeeds_within(&mut endless, Duration::ZERO).unwrap());
+        assert_eq!(run_within(&mut endless, Duration::ZERO).unwrap(), None);
         let mut short = program("true", Path::new("/"), &[]);
-        assert!(succeeds_within(&mut short, Duration::from_secs(60)).unwrap());
+        assert!(run_within(&mut short, Duration::from_secs(60)).unwrap().unwrap().success());
     }
 
     #[test]

@@ -55,8 +55,9 @@ pub(super) fn build_demo(root: &Path) -> Result<End> {
 /// Plays the whole loop once, from the simulated phone's tap to the receipt.
 pub(super) fn demo(root: &Path) -> Result<End> {
     let arguments = ["run", "--release", "--locked", "-p", "hongyan", "--", "demo", "--once"];
-    if process::succeeds_within(&mut process::cargo(root, &arguments), DEMO)? {
-        return Ok(End::Passed);
-    }
-    Ok(End::Failed(format!("`hongyan demo --once` did not exit with 0 within {} s", DEMO.as_secs())))
+    Ok(match process::run_within(&mut process::cargo(root, &arguments), DEMO)? {
+        Some(status) if status.success() => End::Passed,
+        Some(status) => End::Failed(format!("`hongyan demo --once` ended with {status}")),
+        None => End::Failed(format!("`hongyan demo --once` did not end within {} s", DEMO.as_secs())),
+    })
 }
