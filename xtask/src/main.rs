@@ -1,1 +1,40 @@
-fn main() {}
+//! Development tasks of the workspace, started as `cargo xtask …`.
+//!
+//! Used by people and by CI (`.ci/run`); nothing of it is in the product.
+
+mod lint;
+mod process;
+mod root;
+mod say;
+mod steps;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Development tasks of Hongyan.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+enum Task {
+    /// Installs what the tests need and the machine lacks, then runs every test of the workspace.
+    Test(test::Options),
+    /// Checks formatting, lints, documentation, dependencies and the rules about files.
+    Lint,
+}
+
+fn main() -> ExitCode {
+    let task = Task::parse();
+    let passed = root::find().and_then(|root| match task {
+        Task::Test(options) => test::run(&root, &options),
+        Task::Lint => lint::run(&root),
+    });
+    match passed {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            say::line(&format!("xtask: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! `cargo xtask test`: everything from a machine with only a Rust toolchain to the result of every test.
+
+mod browser;
+mod install;
+mod machine;
+mod needs;
+mod results;
+mod run;
+mod search;
+mod system;
+
+use std::path::Path;
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::say;
+use crate::steps::Steps;
+use machine::Machine;
+use results::Results;
+
+/// What may be asked of the task.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Only checks whether all is there that the tests need
+    #[arg(long)]
+    no_install: bool,
+    /// Only installs (or, with --no-install, checks) what the tests need
+    #[arg(long)]
+    only_install: bool,
+    /// Runs only the tests with this in their name, and no demo
+    #[arg(long, value_name = "TEXT")]
+    filter: Option<String>,
+    /// Leaves out the run of `hongyan demo --once`, for which the binary is built in release mode
+    #[arg(long)]
+    skip_demo: bool,
+}
+
+/// Runs the task; says whether all passed.
+pub(crate) fn run(root: &Path, options: &Options) -> Result<bool> {
+    let mut steps = Steps::default();
+    let mut machine = Machine::default();
+    let mut results = Results::default();
+
+    let name =
+        if options.no_install { "what the tests need" } else { "what the tests need, installed if missing" };
+    let mut ready = steps.run(name, || install::step(!options.no_install, &mut machine));
+    if options.only_install {
+        return Ok(ready);
+    }
+    if ready {
+        for folder in browser::folders(root)? {
+            let shown = folder.strip_prefix(root).unwrap_or(&folder).display();
+            ready &= steps.run(&format!("npm ci in {shown}"), || browser::npm_ci(&folder));
+        }
+    }
+    if ready {
+        let filter = options.filter.as_deref();
+        steps.run("cargo test", || run::tests(root, &machine, filter, &mut results));
+        if filter.is_none() && !options.skip_demo {
+            let built = steps.run("build of the demo", || run::build_demo(root));
+            if built {
+                steps.run("demo", || run::demo(root));
+            }
+        }
+    }
+
+    say::line(&steps.summary());
+    for failure in &results.failures {
+        say::line(&format!("failed: {failure}"));
+    }
+    if results.ignored > 0 {
+        say::line(&format!("{} ignored", results.ignored));
+    }
+    let failed = total_failed(results.failed, steps.failed());
+    say::line(&format!("{} passed, {failed} failed", results.passed));
+    Ok(failed == 0)
+}
+
+/// Failed tests, and failed steps too where they are not those tests: a step that broke off (a program that does not
+/// build, a demo that hangs) must not end in "0 failed".
+fn total_failed(tests: u64, steps: u64) -> u64 {
+    // The one step that failed tests make fail is `cargo test`.
+    if tests > 0 { tests + steps.saturating_sub(1) } else { steps }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::total_failed;
+
+    #[test]
+    fn nothing_that_failed_is_lost_or_counted_twice() {
+        assert_eq!(total_failed(0, 0), 0);
+        assert_eq!(total_failed(3, 1), 3, "three tests, and the step they are part of");
+        assert_eq!(total_failed(0, 1), 1, "a build that broke");
+        assert_eq!(total_failed(3, 2), 4, "three tests, and the demo");
+    }
+}

@@ -1,0 +1,42 @@
+//! The browser tests' own packages. The tests themselves are Rust tests that start Node.js, so `cargo test` runs them.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+use crate::process;
+use crate::steps::End;
+
+/// The folders with a browser test package: `crates/*/tests/browser`.
+pub(super) fn folders(root: &Path) -> Result<Vec<PathBuf>> {
+    let crates = std::fs::read_dir(root.join("crates")).context("the folder crates cannot be read")?;
+    let mut folders: Vec<PathBuf> =
+        crates.flatten().map(|entry| entry.path().join("tests/browser")).collect();
+    folders.retain(|folder| folder.join("package.json").is_file());
+    folders.sort();
+    Ok(folders)
+}
+
+/// Installs exactly what the package's lock file says.
+pub(super) fn npm_ci(folder: &Path) -> Result<End> {
+    let arguments = ["ci", "--no-audit", "--no-fund", "--no-update-notifier", "--prefer-offline"];
+    let mut command = process::program("npm", folder, &arguments);
+    // The tests use the browser of the machine.
+    command.env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1");
+    Ok(End::of(process::succeeds(&mut command)?))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_package_found_can_be_installed_by_its_lock_file() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        for folder in super::folders(root).unwrap() {
+            assert!(
+                folder.join("package-lock.json").is_file(),
+                "{} has no package-lock.json",
+                folder.display()
+            );
+        }
+    }
+}

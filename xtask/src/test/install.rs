@@ -1,0 +1,94 @@
+//! Brings what the tests need and the machine lacks. Used by `cargo xtask test`.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::machine::Machine;
+use super::needs;
+use super::system::{self, System};
+use crate::steps::End;
+use crate::{process, say};
+
+/// Looks at the machine; installs what is missing where `may_install` and the system allow it, and says what a person
+/// has to do otherwise.
+pub(super) fn step(may_install: bool, machine: &mut Machine) -> Result<End> {
+    *machine = Machine::look();
+    let (system, root) = (System::here(), system::is_root());
+    if !machine.missing.is_empty() && may_install && system.installs(root) {
+        apt(&needs::packages(system, &machine.missing))?;
+        *machine = Machine::look();
+    }
+    for found in &machine.found {
+        say::line(&format!("found    {found}"));
+    }
+    for need in &machine.missing {
+        say::line(&format!("MISSING  {}", need.describe()));
+    }
+    if machine.missing.is_empty() {
+        return Ok(End::Passed);
+    }
+    for unfit in &machine.unfit {
+        say::line(&format!("         {unfit}"));
+    }
+    let commands = needs::commands(system, root, &machine.missing);
+    let mut text = String::from("not everything that the tests need is here. Install it, for example by\n");
+    commands.iter().for_each(|command| text.push_str(&format!("    {command}\n")));
+    text.push_str(
+        "and run this again. What lies elsewhere can be named: HONGYAN_TEST_PG_BIN is the folder of\n",
+    );
+    text.push_str("`initdb` and `postgres`, HONGYAN_TEST_CHROMIUM the browser. Node.js has to be in PATH.");
+    Ok(End::Failed(text))
+}
+
+/// Installs Debian packages. What could not be installed shows when the machine is looked at again.
+fn apt(packages: &[&str]) -> Result<()> {
+    if packages.is_empty() {
+        return Ok(());
+    }
+    say::line(&format!("installing {}", packages.join(", ")));
+    let no_server = NoServer::new(packages);
+    // An old package list may do, as without a network but with the packages at hand; the installation tells.
+    apt_get(&["-qq", "update"])?;
+    let mut arguments = vec!["-y", "-q", "--no-install-recommends", "install"];
+    arguments.extend(packages);
+    apt_get(&arguments)?;
+    drop(no_server);
+    Ok(())
+}
+
+fn apt_get(arguments: &[&str]) -> Result<bool> {
+    let mut command = process::program("apt-get", Path::new("/"), &["-o", "DPkg::Lock::Timeout=300"]);
+    // The lock of the package lists has no time-out of its own before apt 2.9; DPkg's is the one mostly held.
+    let passed = process::succeeds(command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))?;
+    if !passed {
+        say::line(&format!("apt-get {} failed", arguments.join(" ")));
+    }
+    Ok(passed)
+}
+
+/// While it lives, installing PostgreSQL makes no database cluster and so starts no server: the tests start their own.
+struct NoServer(Option<std::path::PathBuf>);
+
+impl NoServer {
+    const FOLDER: &str = "/etc/postgresql-common/createcluster.d";
+
+    fn new(packages: &[&str]) -> Self {
+        let file = Path::new(Self::FOLDER).join("hongyan-tests.conf");
+        let wanted = packages.contains(&"postgresql");
+        // If this fails, a server runs beside the tests, which does not disturb them.
+        let written = wanted
+            && std::fs::create_dir_all(Self::FOLDER).is_ok()
+            && std::fs::write(&file, "create_main_cluster = false\n").is_ok();
+        Self(written.then_some(file))
+    }
+}
+
+impl Drop for NoServer {
+    fn drop(&mut self) {
+        // Whoever installs a PostgreSQL of their own later gets their cluster as usual.
+        if let Some(file) = &self.0 {
+            let _ = std::fs::remove_file(file);
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Looks at the machine: which of the tests' needs are there, and where.
+
+use std::path::{Path, PathBuf};
+
+use super::needs::{NODE, Need, POSTGRES};
+use super::search;
+use crate::process;
+
+/// Where things are that the tests have to be told of.
+#[derive(Debug, Default)]
+pub(super) struct Machine {
+    pub(super) postgres: Option<PathBuf>,
+    pub(super) chromium: Option<PathBuf>,
+    /// What was found, in words, for the terminal.
+    pub(super) found: Vec<String>,
+    pub(super) missing: Vec<Need>,
+    /// What is there but of no use, in words.
+    pub(super) unfit: Vec<String>,
+}
+
+impl Machine {
+    pub(super) fn look() -> Self {
+        let mut machine = Self::default();
+        for need in Need::ALL {
+            match machine.find(need) {
+                Some(found) => machine.found.push(found),
+                None => machine.missing.push(need),
+            }
+        }
+        machine
+    }
+
+    fn find(&mut self, need: Need) -> Option<String> {
+        match need {
+            Need::Postgres => {
+                let folders =
+                    search::postgres_folders().into_iter().filter(|folder| folder.join("initdb").is_file());
+                let (version, folder) = self.first(folders, |folder| folder.join("postgres"), POSTGRES)?;
+                let found = format!("{version}, in {}", folder.display());
+                self.postgres = Some(folder);
+                Some(found)
+            }
+            Need::Node => {
+                Some(format!("Node.js {}", self.first(search::in_path("node"), Clone::clone, NODE)?.0))
+            }
+            Need::Npm => Some(format!("npm {}", self.first(search::in_path("npm"), Clone::clone, 0)?.0)),
+            Need::Chromium => {
+                let (version, path) = self.first(search::browsers(), Clone::clone, 0)?;
+                let found = format!("{version}, {}", path.display());
+                self.chromium = Some(path);
+                Some(found)
+            }
+            Need::CjkFont => search::cjk_font().map(|font| format!("font {}", font.display())),
+        }
+    }
+
+    /// The first place whose program runs and is not too old, with what it says of its version.
+    ///
+    /// That a program is there does not tell that it runs: Ubuntu's chromium-browser without its snap does not.
+    fn first(
+        &mut self,
+        places: impl IntoIterator<Item = PathBuf>,
+        program: impl Fn(&PathBuf) -> PathBuf,
+        oldest: u32,
+    ) -> Option<(String, PathBuf)> {
+        for place in places {
+            let path = program(&place);
+            let Some(version) = version_of(&path) else {
+                self.unfit.push(format!("{} is there, but `--version` of it fails", path.display()));
+                continue;
+            };
+            if major(&version) >= oldest {
+                return Some((version, place));
+            }
+            self.unfit.push(format!("{} is too old: {version}", path.display()));
+        }
+        None
+    }
+}
+
+/// What a program answers to `--version`, if it runs.
+fn version_of(path: &Path) -> Option<String> {
+    let said = process::output(&mut process::program(path, Path::new("."), &["--version"]))?;
+    Some(said.lines().next()?.trim().to_owned())
+}
+
+/// The first number in what a program says of its version: `postgres (PostgreSQL) 15.18 (Debian …)`, `v20.20.2`.
+fn major(version: &str) -> u32 {
+    let digits = version.split(|c: char| !c.is_ascii_digit()).find(|part| !part.is_empty());
+    digits.and_then(|part| part.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::major;
+
+    #[test]
+    fn versions_are_read_as_the_programs_say_them() {
+        assert_eq!(major("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)"), 15);
+        assert_eq!(major("postgres (PostgreSQL) 18beta1"), 18);
+        assert_eq!(major("v20.20.2"), 20);
+        assert_eq!(major("unknown"), 0);
+    }
+}

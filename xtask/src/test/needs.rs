@@ -1,0 +1,133 @@
+//! What the tests need besides the Rust toolchain, and which packages bring it. Pure; used by `install` and by
+//! the tests' step that looks at the machine.
+
+use super::system::System;
+
+/// The oldest versions that the tests work with.
+pub(super) const POSTGRES: u32 = 14;
+pub(super) const NODE: u32 = 18;
+
+/// One thing that the tests need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    Postgres,
+    Node,
+    Npm,
+    Chromium,
+    CjkFont,
+}
+
+impl Need {
+    pub(super) const ALL: [Self; 5] = [Self::Postgres, Self::Node, Self::Npm, Self::Chromium, Self::CjkFont];
+
+    /// What it is and what it is for.
+    pub(super) fn describe(self) -> &'static str {
+        match self {
+            Self::Postgres => {
+                "PostgreSQL 14 or newer, its server programs (the store is tested on it; no server need run)"
+            }
+            Self::Node => "Node.js 18 or newer (browser tests)",
+            Self::Npm => "npm (browser tests)",
+            Self::Chromium => "Chromium or Google Chrome (browser tests)",
+            Self::CjkFont => "a font with Chinese characters (browser tests)",
+        }
+    }
+
+    /// The package that brings it, where the system's packages have it.
+    fn package(self, system: System) -> Option<&'static str> {
+        let [debian, ubuntu, fedora, mac] = match self {
+            Self::Postgres => ["postgresql", "postgresql", "postgresql-server", "postgresql@17"],
+            Self::Node => ["nodejs", "nodejs", "nodejs", "node"],
+            Self::Npm => ["npm", "npm", "npm", "node"],
+            // Ubuntu's package is only a pointer to a snap, which does not install in a container.
+            Self::Chromium => ["chromium", "", "chromium", "--cask chromium"],
+            Self::CjkFont => ["fonts-noto-cjk", "fonts-noto-cjk", "google-noto-sans-cjk-fonts", ""],
+        };
+        let package = match system {
+            System::Debian => debian,
+            System::Ubuntu => ubuntu,
+            System::Fedora => fedora,
+            System::Mac => mac,
+            System::Other => "",
+        };
+        (!package.is_empty()).then_some(package)
+    }
+}
+
+/// The packages for what is missing, each once.
+pub(super) fn packages(system: System, missing: &[Need]) -> Vec<&'static str> {
+    let mut packages = Vec::new();
+    for package in missing.iter().filter_map(|need| need.package(system)) {
+        if !packages.contains(&package) {
+            packages.push(package);
+        }
+    }
+    packages
+}
+
+/// The commands that a person has to give for what is missing.
+pub(super) fn commands(system: System, root: bool, missing: &[Need]) -> Vec<String> {
+    if system == System::Other {
+        let known = [System::Debian, System::Fedora, System::Mac];
+        return known.into_iter().flat_map(|system| commands(system, root, missing)).collect();
+    }
+    let packages = packages(system, missing);
+    let sudo = if root { "" } else { "sudo " };
+    let mut commands = match system {
+        _ if packages.is_empty() => Vec::new(),
+        System::Fedora => vec![format!("{sudo}dnf install {}", packages.join(" "))],
+        System::Mac => packages.iter().map(|package| format!("brew install {package}")).collect(),
+        System::Debian | System::Ubuntu | System::Other => vec![
+            format!("{sudo}apt-get update"),
+            format!("{sudo}apt-get install --no-install-recommends {}", packages.join(" ")),
+        ],
+    };
+    if system == System::Ubuntu && missing.contains(&Need::Chromium) {
+        commands
+            .push(format!("{sudo}snap install chromium    # or Google Chrome, from its own download page"));
+    }
+    commands
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_missing_is_chosen_and_once() {
+        assert_eq!(
+            packages(System::Debian, &[Need::Postgres, Need::CjkFont]),
+            ["postgresql", "fonts-noto-cjk"]
+        );
+        assert_eq!(packages(System::Mac, &[Need::Node, Need::Npm]), ["node"]);
+        assert_eq!(packages(System::Debian, &[]), [""; 0]);
+    }
+
+    #[test]
+    fn debian_has_a_package_for_everything() {
+        assert_eq!(packages(System::Debian, &Need::ALL).len(), Need::ALL.len());
+    }
+
+    #[test]
+    fn the_commands_fit_the_system() {
+        let apt = commands(System::Debian, false, &[Need::Npm]);
+        assert_eq!(apt, ["sudo apt-get update", "sudo apt-get install --no-install-recommends npm"]);
+        assert_eq!(commands(System::Fedora, true, &[Need::Npm]), ["dnf install npm"]);
+        assert_eq!(commands(System::Mac, false, &[Need::Chromium]), ["brew install --cask chromium"]);
+    }
+
+    #[test]
+    fn ubuntu_takes_its_chromium_from_elsewhere() {
+        let commands = commands(System::Ubuntu, true, &[Need::Chromium]);
+        assert_eq!(commands.len(), 1);
+        assert!(commands[0].starts_with("snap install chromium"), "{commands:?}");
+    }
+
+    #[test]
+    fn an_unknown_system_is_told_of_all_three() {
+        let commands = commands(System::Other, false, &[Need::Postgres]);
+        assert!(
+            ["apt-get", "dnf", "brew"].iter().all(|tool| commands.iter().any(|line| line.contains(tool)))
+        );
+    }
+}

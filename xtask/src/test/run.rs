@@ -1,0 +1,63 @@
+//! Runs the tests and the demo.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::machine::Machine;
+use super::results::Results;
+use crate::steps::End;
+use crate::{process, say};
+
+/// How long `hongyan demo --once` may take; it takes seconds, and a minute on a busy machine.
+const DEMO: Duration = Duration::from_secs(180);
+
+/// Runs every test of the workspace, passing on the output while it is counted.
+///
+/// Plain `cargo test`: a fresh toolchain has nothing else, and it runs the examples in the documentation too.
+pub(super) fn tests(
+    root: &Path,
+    machine: &Machine,
+    filter: Option<&str>,
+    results: &mut Results,
+) -> Result<End> {
+    let mut command = process::cargo(root, &["test", "--workspace", "--locked", "--no-fail-fast"]);
+    // With this, a test whose PostgreSQL or browser is absent fails instead of passing unrun.
+    command.args(filter).env("HONGYAN_REQUIRE_ALL", "1");
+    command.envs(machine.postgres.as_ref().map(|folder| ("HONGYAN_TEST_PG_BIN", folder)));
+    command.envs(machine.chromium.as_ref().map(|path| ("HONGYAN_TEST_CHROMIUM", path)));
+    let status = process::lines(&mut command, |line| {
+        say::bytes(line);
+        results.read(&String::from_utf8_lossy(line));
+    })?;
+    if !status.success() {
+        let why = match results.failed {
+            0 => format!("no test failed, but cargo ended with {status}: see above"),
+            failed => format!("{failed} failed"),
+        };
+        return Ok(End::Failed(why));
+    }
+    match (filter, results.passed + results.failed) {
+        (Some(filter), 0) => Ok(End::Failed(format!("no test has `{filter}` in its name"))),
+        _ => Ok(End::Passed),
+    }
+}
+
+/// Builds as the README says to run it; apart from the demo, so that the demo's time limit is its own.
+pub(super) fn build_demo(root: &Path) -> Result<End> {
+    Ok(End::of(process::succeeds(&mut process::cargo(
+        root,
+        &["build", "--release", "--locked", "-p", "hongyan"],
+    ))?))
+}
+
+/// Plays the whole loop once, from the simulated phone's tap to the receipt.
+pub(super) fn demo(root: &Path) -> Result<End> {
+    let arguments = ["run", "--release", "--locked", "-p", "hongyan", "--", "demo", "--once"];
+    Ok(match process::run_within(&mut process::cargo(root, &arguments), DEMO)? {
+        Some(status) if status.success() => End::Passed,
+        Some(status) => End::Failed(format!("`hongyan demo --once` ended with {status}")),
+        None => End::Failed(format!("`hongyan demo --once` did not end within {} s", DEMO.as_secs())),
+    })
+}
