@@ -59,7 +59,7 @@ fn apt(packages: &[&str]) -> Result<()> {
 
 fn apt_get(arguments: &[&str]) -> Result<bool> {
     let mut command = process::program("apt-get", Path::new("/"), &["-o", "DPkg::Lock::Timeout=300"]);
-    // The lock of the package lists has no time-out of its own before apt 2.9; DPkg's is the one mostly held.
+    // Another installation is waited for. Another update of the lists is not, but it does what ours would.
     let passed = process::succeeds(command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))?;
     if !passed {
         say::line(&format!("apt-get {} failed", arguments.join(" ")));
