@@ -54,11 +54,12 @@ pub struct SyncedTemplate {
 }
 
 type Numbers = HashMap<(i64, String), i64>;
+type Kinds = HashMap<i64, TemplateKind>;
 
 /// Numbers and kinds that were read before; forgotten whenever a transaction fails.
 #[derive(Default)]
 pub(crate) struct TemplateIds {
-    known: RwLock<(Numbers, HashMap<i64, (String, TemplateKind)>)>,
+    known: RwLock<(Numbers, Kinds)>,
 }
 
 const NUMBERS: &str = "
@@ -110,14 +111,14 @@ impl TemplateIds {
 
     fn learn(&self, key: (i64, String), number: i64, kind: TemplateKind) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        known.1.insert(number, (key.1.clone(), kind));
+        known.1.insert(number, kind);
         known.0.insert(key, number);
     }
 
     /// Whether grants of a template are counted; what nobody has read yet counts as one-time.
     pub(crate) fn kind(&self, number: i64) -> TemplateKind {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.1.get(&number).map_or(TemplateKind::OneTime, |(_, kind)| *kind)
+        known.1.get(&number).copied().unwrap_or(TemplateKind::OneTime)
     }
 
     pub(crate) fn forget(&self) {

@@ -188,6 +188,11 @@ async fn fenced(db: &mut SqliteConnection, items: &[ToApply]) -> Result<HashSet<
         .collect()
 }
 
+/// Columns of [`MARK`].
+type MarkRow = (String, i16, Option<String>, Option<String>, i64);
+/// Columns of [`RECEIVE`].
+type ReceivedRow = (String, i16, Option<i16>, Option<i16>, i64, i64, String, Option<i64>);
+
 /// One pass over a batch: everything is read first, decided in memory, written last.
 struct Pass {
     templates: HashMap<(i64, String), i64>,
@@ -195,8 +200,8 @@ struct Pass {
     /// Per person and template: the sent messages, newest first.
     chains: HashMap<Key, Vec<Sent>>,
     in_flight: HashSet<Key>,
-    marks: Vec<(String, i16, Option<String>, Option<String>, i64)>,
-    received: Vec<(String, i16, Option<i16>, Option<i16>, i64, i64, String, Option<i64>)>,
+    marks: Vec<MarkRow>,
+    received: Vec<ReceivedRow>,
     released: Vec<(u16, i64, String, String)>,
     unqueued: Vec<(i64, String)>,
     now: Millis,

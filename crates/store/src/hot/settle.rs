@@ -129,22 +129,27 @@ async fn land(db: &mut SqliteConnection, items: &[Settlement]) -> Result<HashSet
         .collect()
 }
 
+/// Columns of [`WRITE`].
+type StateRow<'a> = (
+    String,
+    i16,
+    Option<i16>,
+    Option<i64>,
+    Option<&'a str>,
+    Option<i64>,
+    bool,
+    i64,
+    Option<i64>,
+    Option<String>,
+);
+/// Columns of [`KEEP_ATTEMPTS`].
+type AttemptRow<'a> = (u16, String, i64, i64, Option<i64>, Option<&'a str>, bool);
+
 /// The rows that a batch of settlements writes besides the ledger.
 #[derive(Default)]
 struct Writes<'a> {
-    states: Vec<(
-        String,
-        i16,
-        Option<i16>,
-        Option<i64>,
-        Option<&'a str>,
-        Option<i64>,
-        bool,
-        i64,
-        Option<i64>,
-        Option<String>,
-    )>,
-    attempts: Vec<(u16, String, i64, i64, Option<i64>, Option<&'a str>, bool)>,
+    states: Vec<StateRow<'a>>,
+    attempts: Vec<AttemptRow<'a>>,
     released: Vec<(u16, i64, &'a str, String)>,
     requeued: Vec<(u16, i64, i64, String, i64)>,
 }
