@@ -101,8 +101,7 @@ impl Store {
         let lanes = settle_meta(&mut writer, &options.master, clock.now()).await?;
         let last: i64 =
             sqlx::query_scalar("select coalesce(max(id), 0) from ledger").fetch_one(&mut writer).await?;
-        let context =
-            Context { lanes, ledger_ids: LedgerIds::after(last), templates: TemplateIds::default() };
+        let context = Context { ledger_ids: LedgerIds::after(last), templates: TemplateIds::default() };
         let writer = Writer::start(writer, Arc::new(context));
         let hints = Arc::new(Hints::default());
         tokio::spawn(watch_foreign(Arc::clone(&writer.foreign), Arc::downgrade(&hints)));

@@ -1,7 +1,7 @@
 //! Templates: what the last sync read from WeChat, and the numbers by which the hot tables name them. A
 //! template that an event names before any sync gets its number then.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{PoisonError, RwLock};
 
 use domain::Millis;
@@ -54,16 +54,19 @@ pub struct SyncedTemplate {
 }
 
 type Numbers = HashMap<(i64, String), i64>;
+type Kinds = HashMap<i64, TemplateKind>;
 
 /// Numbers and kinds that were read before; forgotten whenever a transaction fails.
 #[derive(Default)]
 pub(crate) struct TemplateIds {
-    known: RwLock<(Numbers, HashMap<i64, (String, TemplateKind)>)>,
+    known: RwLock<(Numbers, Kinds)>,
 }
 
 const NUMBERS: &str = "
 select t.app, t.template_id, t.id, t.kind from (select value v from json_each($1)) b
 join template t on t.app = v->>0 and t.template_id = v->>1";
+const BY_NUMBER: &str =
+    "select app, template_id, id, kind from template where id in (select value from json_each($1))";
 const ENSURE: &str = "
 insert into template (app, template_id, title, kind, content, example, fields)
 select v->>0, v->>1, '', 2, '', '', '[]' from (select value v from json_each($1)) where true
@@ -108,16 +111,36 @@ impl TemplateIds {
         Ok(numbers)
     }
 
+    /// Reads the kinds of templates that are known by number only: an outcome names no template id.
+    pub(crate) async fn load_kinds(
+        &self,
+        db: &mut SqliteConnection,
+        numbers: impl Iterator<Item = i64>,
+    ) -> Result<(), StoreError> {
+        let missing: Vec<i64> = {
+            let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+            let unread: BTreeSet<i64> = numbers.filter(|number| !known.1.contains_key(number)).collect();
+            unread.into_iter().collect()
+        };
+        if missing.is_empty() {
+            return Ok(());
+        }
+        for row in sqlx::query(BY_NUMBER).bind(json(&missing)?).fetch_all(db).await? {
+            self.learn((row.try_get(0)?, row.try_get(1)?), row.try_get(2)?, kind(row.try_get(3)?));
+        }
+        Ok(())
+    }
+
     fn learn(&self, key: (i64, String), number: i64, kind: TemplateKind) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        known.1.insert(number, (key.1.clone(), kind));
+        known.1.insert(number, kind);
         known.0.insert(key, number);
     }
 
     /// Whether grants of a template are counted; what nobody has read yet counts as one-time.
     pub(crate) fn kind(&self, number: i64) -> TemplateKind {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.1.get(&number).map_or(TemplateKind::OneTime, |(_, kind)| *kind)
+        known.1.get(&number).copied().unwrap_or(TemplateKind::OneTime)
     }
 
     pub(crate) fn forget(&self) {

@@ -199,35 +199,6 @@ impl Book {
         }
         Ok(())
     }
-
-    /// For engines that load by other means.
-    pub(crate) fn insert(
-        &mut self,
-        key: Key,
-        kind: TemplateKind,
-        found: Option<(Subscription, Option<i64>, Option<Uuid>)>,
-    ) {
-        let held = self.0.entry(key).or_insert_with(|| Held::empty(kind));
-        if let Some((subscription, last_entry, last_sent)) = found {
-            held.fill(subscription, last_entry, last_sent);
-        }
-    }
-
-    /// Applies an act whose rule needs no past; gives false where it would.
-    pub(crate) fn apply_without_past(
-        &mut self,
-        key: &Key,
-        change: Change,
-        written_at: Millis,
-        reference: Option<Uuid>,
-    ) -> bool {
-        let Some(held) = self.0.get_mut(key) else { return false };
-        if held.account.needs_past(&change) {
-            return false;
-        }
-        held.touched = true;
-        held.account.apply(change, written_at, reference).is_ok()
-    }
 }
 
 impl Held {

@@ -1,7 +1,7 @@
 //! Applying the inbox: what a verified event changes in ledgers, statuses and messages, in arrival order, by the
 //! lane's owner. The event's row is marked in the same commit, so it counts once (I1, I2, I8).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use domain::ledger::Change;
 use domain::message::{Event, OutcomeKind, Receipt, State, transition};
@@ -135,7 +135,7 @@ pub enum Application {
 }
 
 const FENCED: &str = "
-select i.id from (select value v from json_each($1)) b
+select i.id, l.epoch from (select value v from json_each($1)) b
 join inbox i on i.id = unhex(b.v->>0) and i.verdict is null
 join lane l on l.id = b.v->>1 and l.epoch = b.v->>2";
 const MARK: &str = "
@@ -162,31 +162,47 @@ impl Batch for Apply {
         items: &[ToApply],
         context: &Context,
     ) -> Result<Vec<Application>, StoreError> {
-        let ours = fenced(db, items).await?;
-        let mut pass = Pass::prepare(db, items, context).await?;
+        let mut ours = fenced(db, items).await?;
+        let effective: Vec<&ToApply> = items
+            .iter()
+            .filter(|item| ours.contains(&(item.id, item.epoch)) && item.set_aside.is_none())
+            .collect();
+        let mut pass = Pass::prepare(db, &effective, context).await?;
         let mut outcomes = Vec::with_capacity(items.len());
         for item in items {
-            outcomes.push(if ours.contains(&item.id) {
+            let outcome = if ours.contains(&(item.id, item.epoch)) {
                 pass.item(db, item).await?
             } else {
                 Application::NotOurs
-            });
+            };
+            // A row that stands twice in a batch is applied once.
+            if outcome == Application::Done {
+                ours.remove(&(item.id, item.epoch));
+            }
+            outcomes.push(outcome);
         }
         pass.write(db, context).await?;
         Ok(outcomes)
     }
 }
 
-async fn fenced(db: &mut SqliteConnection, items: &[ToApply]) -> Result<HashSet<InboxId>, StoreError> {
+async fn fenced(db: &mut SqliteConnection, items: &[ToApply]) -> Result<HashSet<(InboxId, i64)>, StoreError> {
     let rows: Vec<_> = items.iter().map(|item| (hex(item.id.0), item.id.lane().0, item.epoch)).collect();
     sqlx::query(FENCED)
         .bind(json(&rows)?)
         .fetch_all(db)
         .await?
         .iter()
-        .map(|row| Ok(InboxId(uuid(&row.try_get::<Vec<u8>, _>(0)?)?)))
+        .map(|row| Ok((InboxId(uuid(&row.try_get::<Vec<u8>, _>(0)?)?), row.try_get(1)?)))
         .collect()
 }
+
+/// Columns of [`MARK`].
+type MarkRow = (String, i16, Option<String>, Option<String>, i64);
+/// Columns of [`RECEIVE`].
+type ReceivedRow = (String, i16, Option<i16>, Option<i16>, i64, i64, String, Option<i64>);
+/// What a receipt says: its msgid, code, word and time.
+type Word<'a> = (Option<i64>, i64, &'a str, Millis);
 
 /// One pass over a batch: everything is read first, decided in memory, written last.
 struct Pass {
@@ -195,8 +211,9 @@ struct Pass {
     /// Per person and template: the sent messages, newest first.
     chains: HashMap<Key, Vec<Sent>>,
     in_flight: HashSet<Key>,
-    marks: Vec<(String, i16, Option<String>, Option<String>, i64)>,
-    received: Vec<(String, i16, Option<i16>, Option<i16>, i64, i64, String, Option<i64>)>,
+    marks: Vec<MarkRow>,
+    /// By message: a second receipt of the same batch takes the place of the first.
+    received: BTreeMap<String, ReceivedRow>,
     released: Vec<(u16, i64, String, String)>,
     unqueued: Vec<(i64, String)>,
     now: Millis,
@@ -205,7 +222,7 @@ struct Pass {
 impl Pass {
     async fn prepare(
         db: &mut SqliteConnection,
-        items: &[ToApply],
+        items: &[&ToApply],
         context: &Context,
     ) -> Result<Self, StoreError> {
         let mut wanted = Vec::new();
@@ -219,7 +236,7 @@ impl Pass {
             chains: HashMap::new(),
             in_flight: HashSet::new(),
             marks: Vec::with_capacity(items.len()),
-            received: Vec::new(),
+            received: BTreeMap::new(),
             released: Vec::new(),
             unqueued: Vec::new(),
             now: items.iter().map(|item| item.at).max().unwrap_or(0),
@@ -243,7 +260,7 @@ impl Pass {
     }
 
     /// Receipts nearly always belong to the newest message of their person; only the others walk further back.
-    async fn load_chains(&mut self, db: &mut SqliteConnection, items: &[ToApply]) -> Result<(), StoreError> {
+    async fn load_chains(&mut self, db: &mut SqliteConnection, items: &[&ToApply]) -> Result<(), StoreError> {
         let mut wanted: HashMap<Key, Vec<Option<i64>>> = HashMap::new();
         for item in items {
             for act in &item.acts {
@@ -275,8 +292,12 @@ impl Pass {
     }
 
     async fn item(&mut self, db: &mut SqliteConnection, item: &ToApply) -> Result<Application, StoreError> {
+        if item.set_aside.is_none() && item.acts.iter().any(|act| self.waits(item, act)) {
+            return Ok(Application::Waits);
+        }
         let mut effects = Vec::new();
-        for act in &item.acts {
+        let acts = if item.set_aside.is_none() { item.acts.as_slice() } else { &[] };
+        for act in acts {
             let Some(key) = self.key(item, act) else { continue };
             let change = match &act.kind {
                 ActKind::Grant { at } => Change::Grant { at: *at },
@@ -286,11 +307,6 @@ impl Pass {
                     let msgid = msgid.and_then(|msgid| i64::try_from(msgid).ok());
                     let chain = self.chains.get(&key).map_or(&[][..], Vec::as_slice);
                     let found = receipts::owner(chain, msgid);
-                    // By its own msgid it is certain; anything less waits for the answer of the call under way.
-                    let certain = found.is_some_and(|at| msgid.is_some() && chain[at].msgid == msgid);
-                    if !certain && self.in_flight.contains(&key) {
-                        return Ok(Application::Waits);
-                    }
                     effects.push(self.receive(db, &key, found, (msgid, *code, status, *at), item.id).await?);
                     continue;
                 }
@@ -311,13 +327,24 @@ impl Pass {
         Ok(Application::Done)
     }
 
+    /// By its own msgid a receipt's message is certain; anything less waits for the answer of the call under way.
+    fn waits(&self, item: &ToApply, act: &Act) -> bool {
+        let (ActKind::Receipt { msgid, .. }, Some(key)) = (&act.kind, self.key(item, act)) else {
+            return false;
+        };
+        let msgid = msgid.and_then(|msgid| i64::try_from(msgid).ok());
+        let chain = self.chains.get(&key).map_or(&[][..], Vec::as_slice);
+        let certain = msgid.is_some() && chain.iter().any(|sent| sent.msgid == msgid);
+        !certain && self.in_flight.contains(&key)
+    }
+
     /// Puts a receipt on its message; resolves an `unknown` that it proves to have been accepted.
     async fn receive(
         &mut self,
         db: &mut SqliteConnection,
         key: &Key,
         found: Option<usize>,
-        (msgid, code, status, at): (Option<i64>, i64, &str, Millis),
+        (msgid, code, status, at): Word<'_>,
         reference: InboxId,
     ) -> Result<Value, StoreError> {
         let Some(sent) = found.and_then(|at| self.chains.get_mut(key)?.get_mut(at)) else {
@@ -328,6 +355,10 @@ impl Pass {
         let Ok(after) = transition(&sent.position, &Event::ReceiptArrived(receipt)) else {
             return Ok(effect);
         };
+        // `Delivered` stands against a later receipt that says otherwise.
+        if after.receipt != Some(receipt) {
+            return Ok(effect);
+        }
         // A receipt proves that WeChat accepted; where no answer said so before, the grant is taken now.
         let newly_accepted =
             sent.position.outcome != Some(OutcomeKind::Accepted) && sent.position.receipt.is_none();
@@ -336,7 +367,7 @@ impl Pass {
         sent.position = after;
         sent.msgid = sent.msgid.or(msgid);
         let (id, attempt_at) = (sent.id, sent.attempt_at);
-        self.received.push((
+        let row = (
             hex(id.0),
             after.state.code(),
             after.outcome.map(OutcomeKind::code),
@@ -344,8 +375,9 @@ impl Pass {
             at,
             code,
             status.to_owned(),
-            msgid,
-        ));
+            sent.msgid,
+        );
+        self.received.insert(hex(id.0), row);
         if was_open && !after.state.is_open() {
             self.released.push((key.lane, key.template, key.openid.clone(), hex(id.0)));
         }
@@ -360,10 +392,10 @@ impl Pass {
 
     async fn write(mut self, db: &mut SqliteConnection, context: &Context) -> Result<(), StoreError> {
         self.book.write(db, &context.ledger_ids, self.now).await?;
-        self.received.sort_unstable();
+        let received: Vec<ReceivedRow> = self.received.into_values().collect();
         let writes = [
             (UNQUEUE, json(&self.unqueued)?),
-            (RECEIVE, json(&self.received)?),
+            (RECEIVE, json(&received)?),
             (RELEASE, json(&self.released)?),
             (MARK, json(&self.marks)?),
         ];

@@ -1,6 +1,8 @@
 //! Arming: the attempt is durable before the call starts (I5). A row that is no longer there (cancelled,
 //! expired, already armed) or a lane that is no longer ours (I7) is not armed.
 
+use std::collections::HashSet;
+
 use domain::message::State;
 use domain::{Lane, MessageId, Millis};
 use sqlx::{Row, SqliteConnection};
@@ -32,10 +34,9 @@ pub struct Arm {
 
 pub(crate) const TAKE: &str = "
 delete from ready where (lane, queue, due_at, id) in
-    (select v->>0, v->>2, v->>3, unhex(v->>4) from (select value v from json_each($1))
-     where exists (select 1 from lane l where l.id = v->>0 and l.epoch = v->>1))
+    (select v->>0, v->>2, v->>3, unhex(v->>4) from (select value v from json_each($1)))
     and expire_at > $2
-returning id";
+returning queue, due_at, id";
 pub(crate) const FLY: &str = "
 insert into in_flight (lane, id, attempt, epoch)
 select v->>0, unhex(v->>4), v->>5, v->>1 from (select value v from json_each($1))";
@@ -60,19 +61,26 @@ impl Batch for Arming {
         _context: &Context,
     ) -> Result<Vec<bool>, StoreError> {
         let now = items.iter().map(|arm| arm.at).max().unwrap_or(0);
-        let mut rows: Vec<_> = items.iter().map(columns).collect();
-        rows.sort_unstable_by(|a, b| a.4.cmp(&b.4));
-        let taken: std::collections::HashSet<Vec<u8>> = sqlx::query(TAKE)
-            .bind(json(&rows)?)
+        let epochs = super::epochs(db, items.iter().map(|arm| arm.lane.0)).await?;
+        let ours = |arm: &Arm| epochs.get(&arm.lane.0) == Some(&arm.epoch);
+        let mut asked: Vec<_> = items.iter().filter(|arm| ours(arm)).map(columns).collect();
+        asked.sort_unstable_by(|a, b| a.4.cmp(&b.4));
+        let mut taken: HashSet<(i64, i64, Vec<u8>)> = sqlx::query(TAKE)
+            .bind(json(&asked)?)
             .bind(now)
             .fetch_all(&mut *db)
             .await?
             .into_iter()
-            .map(|row| row.try_get(0))
+            .map(|row| Ok::<_, sqlx::Error>((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
             .collect::<Result<_, _>>()?;
-        let armed: Vec<bool> =
-            items.iter().map(|arm| taken.contains(arm.id.0.as_bytes().as_slice())).collect();
-        rows.retain(|row| hex::decode(&row.4).is_ok_and(|id| taken.contains(&id)));
+        // A message that two callers of one commit ask for is armed once: the row is taken out of the set.
+        let armed: Vec<bool> = items
+            .iter()
+            .map(|arm| ours(arm) && taken.remove(&(arm.queue.0, arm.due_at, arm.id.0.as_bytes().to_vec())))
+            .collect();
+        let mut rows: Vec<_> =
+            items.iter().zip(&armed).filter(|(_, armed)| **armed).map(|(arm, _)| columns(arm)).collect();
+        rows.sort_unstable_by(|a, b| a.4.cmp(&b.4));
         if !rows.is_empty() {
             let rows = json(&rows)?;
             sqlx::query(FLY).bind(&rows).execute(&mut *db).await?;

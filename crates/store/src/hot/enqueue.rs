@@ -1,7 +1,7 @@
 //! Accepting messages: the idempotency key first, then the message, its state, its place in the queue and its
 //! reservation, all durable before the caller gets the id (I4, I10).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use domain::clock::HOUR;
 use domain::message::State;
@@ -196,12 +196,13 @@ async fn reserve_keys(db: &mut SqliteConnection, items: &[NewMessage]) -> Result
     if wanted.is_empty() {
         return Ok(outcomes);
     }
-    let rows: Vec<_> = wanted
+    let mut rows: Vec<_> = wanted
         .iter()
         .map(|(&(lane, app, key), (id, digest))| {
             (lane, app, key, hex(id.0), hex::encode(digest), id.created_at())
         })
         .collect();
+    rows.sort_unstable();
     let rows = json(&rows)?;
     sqlx::query(RESERVE_KEYS).bind(&rows).bind(IDEMPOTENCY_LIFE).execute(&mut *db).await?;
     let mut holders = HashMap::new();
@@ -248,13 +249,24 @@ async fn check_grants(
     }
     let mut taken: HashMap<(i64, &str), i64> = HashMap::new();
     let mut released = Vec::new();
-    for (at, _, template, openid) in asking {
-        let taken = taken.entry((template, openid)).or_default();
-        if available.get(&at).copied().unwrap_or(0) - *taken > 0 {
+    let mut refused = HashSet::new();
+    for (at, message) in items.iter().enumerate() {
+        match outcomes[at] {
+            Enqueued::Accepted => {}
+            // The other call with this key was refused a moment ago: so is this one.
+            Enqueued::Replayed(first) if refused.contains(&first) => {
+                outcomes[at] = Enqueued::NoGrant;
+                continue;
+            }
+            _ => continue,
+        }
+        let taken = taken.entry((message.template, &message.openid)).or_default();
+        if !message.needs_grant || available.get(&at).copied().unwrap_or(0) > *taken {
             *taken += 1;
         } else {
             outcomes[at] = Enqueued::NoGrant;
-            released.extend(items[at].idempotency.as_ref().map(|key| (key.lane.0, items[at].app, &key.key)));
+            refused.insert(message.id);
+            released.extend(message.idempotency.as_ref().map(|key| (key.lane.0, message.app, &key.key)));
         }
     }
     // A refused message must not hold its key: asked again after a new grant, it is a new attempt.

@@ -10,6 +10,9 @@ pub mod enqueue;
 pub mod receipts;
 pub mod settle;
 
+use std::collections::HashMap;
+
+use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
 
 use crate::error::StoreError;
@@ -17,6 +20,25 @@ use crate::error::StoreError;
 /// A batch as the JSON text that `json_each` unfolds.
 pub(crate) fn json<T: serde::Serialize>(rows: &[T]) -> Result<String, StoreError> {
     serde_json::to_string(rows).map_err(|_| StoreError::Corrupt("a batch"))
+}
+
+/// The present epochs of the lanes that a batch names: the fence of everything that only an owner may do (I7).
+pub(crate) async fn epochs(
+    db: &mut SqliteConnection,
+    lanes: impl Iterator<Item = u16>,
+) -> Result<HashMap<u16, i64>, StoreError> {
+    let lanes: std::collections::BTreeSet<u16> = lanes.collect();
+    if lanes.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let lanes: Vec<u16> = lanes.into_iter().collect();
+    sqlx::query("select id, epoch from lane where id in (select value from json_each($1))")
+        .bind(json(&lanes)?)
+        .fetch_all(db)
+        .await?
+        .iter()
+        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+        .collect()
 }
 
 /// An id as it travels inside a JSON batch.

@@ -101,21 +101,20 @@ pub(crate) fn position(row: &SqliteRow, from: usize) -> Result<Position, StoreEr
 }
 
 /// The message of a chain (newest first) that a receipt belongs to: the one with its msgid; else the oldest
-/// accepted one that got no msgid and no receipt; else the oldest `unknown`.
+/// accepted one that got no msgid and no receipt; else the oldest with an attempt of which nobody knows what became,
+/// be it `unknown`, given up, or waiting for its next attempt.
 pub(crate) fn owner(chain: &[Sent], msgid: Option<i64>) -> Option<usize> {
     if msgid.is_some()
         && let Some(at) = chain.iter().position(|sent| sent.msgid == msgid)
     {
         return Some(at);
     }
-    let waiting = |state: State, nameless: bool| {
-        chain.iter().rposition(|sent| {
-            sent.position.state == state
-                && sent.position.receipt.is_none()
-                && (!nameless || sent.msgid.is_none() || msgid.is_none())
-        })
+    let oldest = |fits: &dyn Fn(&Sent) -> bool| {
+        chain.iter().rposition(|sent| sent.position.receipt.is_none() && fits(sent))
     };
-    waiting(State::Accepted, true).or_else(|| waiting(State::Unknown, false))
+    let nameless = |sent: &Sent| sent.msgid.is_none() || msgid.is_none();
+    oldest(&|sent| sent.position.state == State::Accepted && nameless(sent))
+        .or_else(|| oldest(&|sent| sent.position.is_ambiguous()))
 }
 
 #[cfg(test)]
@@ -125,7 +124,15 @@ mod tests {
     fn sent(state: State, msgid: Option<i64>) -> Sent {
         Sent {
             id: MessageId(Uuid::nil()),
-            position: Position { state, outcome: None, receipt: None, cancel_requested: false },
+            position: Position {
+                state,
+                outcome: match state {
+                    State::Unknown | State::Queued | State::Failed => Some(OutcomeKind::Unknown),
+                    _ => Some(OutcomeKind::Accepted),
+                },
+                receipt: (state == State::Delivered).then_some(Receipt::Delivered),
+                cancel_requested: false,
+            },
             msgid,
             attempt_at: 0,
         }
@@ -143,6 +150,8 @@ mod tests {
         assert_eq!(owner(&without, Some(9)), Some(2), "in send order");
         assert_eq!(owner(&[sent(Unknown, None), sent(Delivered, None)], Some(9)), Some(0), "the surplus");
         assert_eq!(owner(&[sent(Accepted, Some(1))], Some(9)), None, "another system's message");
+        assert_eq!(owner(&[sent(State::Queued, None)], Some(9)), Some(0), "waits for its retry");
+        assert_eq!(owner(&[sent(State::Failed, None)], Some(9)), Some(0), "given up");
         assert_eq!(owner(&[], Some(9)), None);
     }
 }

@@ -75,12 +75,13 @@ pub enum Settled {
 const LAND: &str = "
 delete from in_flight where (lane, id, attempt, epoch) in
     (select v->>0, unhex(v->>1), v->>2, v->>3 from (select value v from json_each($1)))
-returning id";
+returning id, attempt, epoch";
 const POSITIONS: &str = "
 select s.id, s.state, s.outcome, s.receipt, s.cancel_requested, s.linked from (select value v from json_each($1)) b
 join message_state s on s.id = unhex(b.v->>1)";
 const WRITE: &str = "
-update message_state set state = v->>1, outcome = v->>2, errcode = v->>3, errmsg = v->>4, msgid = coalesce(v->>5, msgid),
+update message_state set state = v->>1, outcome = v->>2, errcode = case when v->>10 then errcode else v->>3 end,
+    errmsg = case when v->>10 then errmsg else v->>4 end, msgid = coalesce(v->>5, msgid),
     linked = linked or v->>6, attempts = v->>7, due_at = coalesce(v->>8, due_at),
     previous_sent = coalesce(unhex(v->>9), previous_sent)
 from (select value v from json_each($1)) b where message_state.id = unhex(v->>0)";
@@ -106,45 +107,71 @@ impl Batch for Settle {
         items: &[Settlement],
         context: &Context,
     ) -> Result<Vec<bool>, StoreError> {
-        let landed = land(db, items).await?;
-        let valid: Vec<&Settlement> = items.iter().filter(|item| landed.contains(&item.id.0)).collect();
+        let requeued = items.iter().filter(|item| item.result.requeues());
+        let epochs = super::epochs(db, requeued.map(|item| item.lane.0)).await?;
+        // What WeChat answered is evidence from whoever asked; only the present owner puts back into a queue (I7).
+        let may =
+            |item: &Settlement| !item.result.requeues() || epochs.get(&item.lane.0) == Some(&item.epoch);
+        let mut landed = land(db, items.iter().filter(|item| may(item))).await?;
+        // An attempt that two callers of one commit settle is settled once: it is taken out of the set.
+        let counted: Vec<bool> = items
+            .iter()
+            .map(|item| may(item) && landed.remove(&(item.id.0, item.attempt, item.epoch)))
+            .collect();
+        let valid: Vec<&Settlement> =
+            items.iter().zip(&counted).filter(|(_, counted)| **counted).map(|(item, _)| item).collect();
         if !valid.is_empty() {
             settle(db, &valid, context).await?;
         }
-        Ok(items.iter().map(|item| landed.contains(&item.id.0)).collect())
+        Ok(counted)
+    }
+}
+
+impl Settled {
+    fn requeues(self) -> bool {
+        matches!(self, Self::Again { .. } | Self::GivenBack { .. })
     }
 }
 
 /// Takes the attempts out of flight; those of another epoch or attempt stay.
-async fn land(db: &mut SqliteConnection, items: &[Settlement]) -> Result<HashSet<Uuid>, StoreError> {
+async fn land(
+    db: &mut SqliteConnection,
+    items: impl Iterator<Item = &Settlement>,
+) -> Result<HashSet<(Uuid, i64, i64)>, StoreError> {
     let mut rows: Vec<_> =
-        items.iter().map(|item| (item.lane.0, hex(item.id.0), item.attempt, item.epoch)).collect();
+        items.map(|item| (item.lane.0, hex(item.id.0), item.attempt, item.epoch)).collect();
     rows.sort_unstable();
     sqlx::query(LAND)
         .bind(json(&rows)?)
         .fetch_all(db)
         .await?
         .iter()
-        .map(|row| uuid(&row.try_get::<Vec<u8>, _>(0)?))
+        .map(|row| Ok((uuid(&row.try_get::<Vec<u8>, _>(0)?)?, row.try_get(1)?, row.try_get(2)?)))
         .collect()
 }
+
+/// Columns of [`WRITE`].
+type StateRow<'a> = (
+    String,
+    i16,
+    Option<i16>,
+    Option<i64>,
+    Option<&'a str>,
+    Option<i64>,
+    bool,
+    i64,
+    Option<i64>,
+    Option<String>,
+    bool,
+);
+/// Columns of [`KEEP_ATTEMPTS`].
+type AttemptRow<'a> = (u16, String, i64, i64, Option<i64>, Option<&'a str>, bool);
 
 /// The rows that a batch of settlements writes besides the ledger.
 #[derive(Default)]
 struct Writes<'a> {
-    states: Vec<(
-        String,
-        i16,
-        Option<i16>,
-        Option<i64>,
-        Option<&'a str>,
-        Option<i64>,
-        bool,
-        i64,
-        Option<i64>,
-        Option<String>,
-    )>,
-    attempts: Vec<(u16, String, i64, i64, Option<i64>, Option<&'a str>, bool)>,
+    states: Vec<StateRow<'a>>,
+    attempts: Vec<AttemptRow<'a>>,
     released: Vec<(u16, i64, &'a str, String)>,
     requeued: Vec<(u16, i64, i64, String, i64)>,
 }
@@ -160,6 +187,7 @@ async fn settle(
     let touching = items.iter().filter(|item| {
         !matches!(item.result, Settled::GivenBack { .. } | Settled::Again { ambiguous: false, .. })
     });
+    context.templates.load_kinds(db, items.iter().map(|item| item.template)).await?;
     let keys = touching.map(|item| (key(item), context.templates.kind(item.template)));
     let mut book = Book::load(db, keys).await?;
     let mut writes = Writes::default();
@@ -266,6 +294,8 @@ impl<'a> Writes<'a> {
             attempts,
             due_at,
             link.flatten().map(hex),
+            // A call that was never made says nothing new.
+            matches!(item.result, Settled::GivenBack { .. }),
         ));
     }
 

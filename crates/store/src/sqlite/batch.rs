@@ -31,15 +31,12 @@ pub(crate) struct Call<B: Batch> {
 pub(crate) type Finish = Box<dyn FnOnce(Option<StoreError>) + Send>;
 
 /// Runs the calls of one kind and collects their answers.
-pub(crate) async fn run_calls<B: Batch>(
+pub(crate) async fn run_calls<B: Batch + 'static>(
     db: &mut SqliteConnection,
     calls: Vec<Call<B>>,
     context: &super::writer::Context,
     finish: &mut Vec<Finish>,
-) -> Result<(), StoreError>
-where
-    B: 'static,
-{
+) -> Result<(), StoreError> {
     if calls.is_empty() {
         return Ok(());
     }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Lanes, LedgerIds};
+use domain::LedgerIds;
 use futures::future::BoxFuture;
 use sqlx::SqliteConnection;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -23,7 +23,6 @@ const FOREIGN_POLL: Duration = Duration::from_millis(100);
 
 /// What the batches need beside the connection.
 pub(crate) struct Context {
-    pub(crate) lanes: Lanes,
     pub(crate) ledger_ids: LedgerIds,
     pub(crate) templates: TemplateIds,
 }
