@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 /// The binary with a data directory of its own and a known environment.
-pub fn hongyan(data_dir: &Path) -> Command {
+pub(crate) fn hongyan(data_dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hongyan"));
     for name in ["LC_ALL", "LC_MESSAGES", "HONGYAN_LANG", "HONGYAN_MASTER_KEY", "HONGYAN_DATABASE_URL", "RUST_LOG"] {
         command.env_remove(name);
@@ -14,29 +14,29 @@ pub fn hongyan(data_dir: &Path) -> Command {
 }
 
 /// Runs a command to its end.
-pub fn run(data_dir: &Path, arguments: &[&str]) -> Output {
+pub(crate) fn run(data_dir: &Path, arguments: &[&str]) -> Output {
     hongyan(data_dir).args(arguments).output().unwrap()
 }
 
 /// Runs a command that must succeed; gives its standard output.
-pub fn ok(data_dir: &Path, arguments: &[&str]) -> String {
+pub(crate) fn ok(data_dir: &Path, arguments: &[&str]) -> String {
     let output = run(data_dir, arguments);
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
 /// A running server; killed (not stopped) when it goes out of scope.
-pub struct Server(pub Child);
+pub(crate) struct Server(Child);
 
 impl Server {
-    pub fn start(data_dir: &Path, listen: &str) -> Self {
+    pub(crate) fn start(data_dir: &Path, listen: &str) -> Self {
         let mut command = hongyan(data_dir);
         let log = std::fs::File::options().create(true).append(true).open(data_dir.join("serve.log")).unwrap();
         Self(command.args(["serve", "--listen", listen]).stdout(Stdio::null()).stderr(log).spawn().unwrap())
     }
 
     /// SIGKILL: no destructor, no flush.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
     }
@@ -50,6 +50,6 @@ impl Drop for Server {
 }
 
 /// An address that is free now.
-pub fn free_address() -> String {
+pub(crate) fn free_address() -> String {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }

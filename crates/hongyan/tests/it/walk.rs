@@ -3,17 +3,26 @@
 use serde_json::{Value, json};
 use simulator::SAMPLE_APPID;
 
-use crate::world::{FEE, REPAIR, USER, World, until};
+use crate::world::{FEE, REPAIR, USER, World, until, until_or};
 
 const HOUR: i64 = 3_600_000;
 const DAY: i64 = 24 * HOUR;
 
 async fn message(world: &World, id: &str, state: &str) -> Value {
-    until(state, || async {
+    let last = std::sync::Mutex::new(Value::Null);
+    let found = until_or(|| async {
         let message = world.get(&format!("/messages/{id}")).await;
+        last.lock().unwrap().clone_from(&message);
         (message["state"] == state).then_some(message)
     })
-    .await
+    .await;
+    match found {
+        Some(message) => message,
+        None => {
+            let pushed = world.sim.callbacks(SAMPLE_APPID, None, 3).unwrap();
+            panic!("not {state}: {}\n{pushed:?}\n{}", last.lock().unwrap(), world.get("/callbacks").await)
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -77,6 +86,7 @@ async fn i3_nothing_unverified_has_an_effect() {
 
     // Validly signed but two hours old: kept, without effect, until somebody replays it.
     assert_eq!(world.push(&event, 7_200).await.text, "success");
+    world.clock.advance(1);
     let unreadable = world.push("{\"MsgType\":\"event\",\"Event\":\"subscribe_msg_popup_event\"", 0).await;
     assert_eq!((unreadable.status, unreadable.text.as_str()), (200, "success"));
     let rows = world.get("/callbacks?verdict=quarantined").await;
@@ -167,7 +177,8 @@ async fn a_revoked_token_is_refreshed_once_however_many_messages_meet_it() {
         world.clock.advance(1_000);
         world.popup(json!({ FEE: "accept" }));
     }
-    until("twenty grants", || async { (world.balance(FEE).await == 20).then_some(()) }).await;
+    let all = until_or(|| async { (world.balance(FEE).await == 20).then_some(()) }).await;
+    assert!(all.is_some(), "{} grants\n{}", world.balance(FEE).await, world.get("/callbacks").await);
     let first = world.send_fee(json!({}), &[("prefer", "wait=10")]).await.json();
     assert!(matches!(first["state"].as_str(), Some("accepted" | "delivered")), "{first}");
     let before = world.sim.counters(SAMPLE_APPID).unwrap().tokens_issued;

@@ -19,22 +19,22 @@ use wechat::client::{Client, ClientConfig};
 
 use crate::http::{Reply, call};
 
-pub const FEE: &str = "4ondVRxk4L20ihrJ3iI15BDK72XatGPxE0MeCVwHasQ";
-pub const REPAIR: &str = "3gMbhH_bFuZlXiaJffCqXlNoqKvJwz_zUSmr-z1jEyo";
-pub const USER: &str = simulator::SAMPLE_OPENID;
-pub const TOKEN: &str = "pushToken2026";
+pub(crate) const FEE: &str = "4ondVRxk4L20ihrJ3iI15BDK72XatGPxE0MeCVwHasQ";
+pub(crate) const REPAIR: &str = "3gMbhH_bFuZlXiaJffCqXlNoqKvJwz_zUSmr-z1jEyo";
+pub(crate) const USER: &str = simulator::SAMPLE_OPENID;
+pub(crate) const TOKEN: &str = "pushToken2026";
 /// A key whose last character carries spare bits, as three of four real ones do.
-pub const AES_KEY: &str = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG";
+pub(crate) const AES_KEY: &str = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG";
 
 /// A fresh moment for tests: 2026-11-23 12:00 in Shanghai.
 const NOON: i64 = 1_795_406_400_000;
 
-pub struct World {
-    pub clock: Arc<ManualClock>,
-    pub sim: Simulator,
-    pub sim_url: String,
-    pub url: String,
-    pub key: String,
+pub(crate) struct World {
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) sim: Simulator,
+    pub(crate) sim_url: String,
+    pub(crate) url: String,
+    pub(crate) key: String,
     entropy: Arc<dyn Entropy>,
     directory: tempfile::TempDir,
     master: MasterKey,
@@ -50,7 +50,7 @@ struct Running {
 
 impl World {
     /// Both sides up, the app registered on both; the engine (which applies and sends) where `engine`.
-    pub async fn new(engine: bool) -> Self {
+    pub(crate) async fn new(engine: bool) -> Self {
         let clock = Arc::new(ManualClock::new(NOON));
         let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(7));
         let (sim_clock, sim_entropy) = (Arc::clone(&clock), SeededEntropy::new(8));
@@ -90,10 +90,12 @@ impl World {
     }
 
     /// (Re-)registers the app at the simulated WeChat, with changed options.
-    pub fn tell_wechat(&self, options: Value) {
+    pub(crate) fn tell_wechat(&self, options: Value) {
         let mut spec = serde_json::to_value(simulator::sample_app()).unwrap();
         spec["callback"] = json!({ "url": format!("{}/callback/{SAMPLE_APPID}", self.url), "token": TOKEN,
             "aes_key": AES_KEY, "mode": "safe", "format": "json" });
+        // The simulator's clock is ours: a receipt that waited for it would never come.
+        spec["receipt_delay_ms"] = json!(0);
         for (name, value) in options.as_object().unwrap() {
             spec[name] = value.clone();
         }
@@ -123,7 +125,7 @@ impl World {
     }
 
     /// Stops the service and starts it again on the same database.
-    pub async fn restart(&mut self, engine: bool) {
+    pub(crate) async fn restart(&mut self, engine: bool) {
         let Running { service, engine: old, server, stop } = self.running.take().unwrap();
         stop.cancel();
         // A keep-alive connection of a test client may hold a graceful stop up.
@@ -137,16 +139,16 @@ impl World {
         self.start(engine).await;
     }
 
-    pub fn service(&self) -> &Service {
+    pub(crate) fn service(&self) -> &Service {
         &self.running.as_ref().unwrap().service
     }
 
     /// A call of the REST interface; `path` under `/api/v1/apps/{appid}`.
-    pub async fn api(&self, method: &str, path: &str, body: &Value) -> Reply {
+    pub(crate) async fn api(&self, method: &str, path: &str, body: &Value) -> Reply {
         self.api_with(method, path, &[], body).await
     }
 
-    pub async fn api_with(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &Value) -> Reply {
+    pub(crate) async fn api_with(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &Value) -> Reply {
         let authorization = format!("Bearer {}", self.key);
         let mut all = vec![("authorization", authorization.as_str()), ("accept-language", "en"), ("connection", "close")];
         all.extend(headers);
@@ -154,14 +156,14 @@ impl World {
         call(method, &format!("{}/api/v1/apps/{SAMPLE_APPID}{path}", self.url), &all, body).await
     }
 
-    pub async fn get(&self, path: &str) -> Value {
+    pub(crate) async fn get(&self, path: &str) -> Value {
         let reply = self.api("GET", path, &Value::Null).await;
         assert_eq!(reply.status, 200, "{path}: {}", reply.text);
         reply.json()
     }
 
     /// Sends the fee notice; gives the message as answered.
-    pub async fn send_fee(&self, more: Value, headers: &[(&str, &str)]) -> Reply {
+    pub(crate) async fn send_fee(&self, more: Value, headers: &[(&str, &str)]) -> Reply {
         let mut body = json!({ "to": USER, "template_id": FEE, "data": { "thing8": "物业费", "thing5": "请及时缴纳" } });
         for (name, value) in more.as_object().unwrap() {
             body[name] = value.clone();
@@ -170,7 +172,7 @@ impl World {
     }
 
     /// The user of the sample app accepts or rejects templates in the popup.
-    pub fn popup(&self, decisions: Value) {
+    pub(crate) fn popup(&self, decisions: Value) {
         let new = serde_json::from_value(json!({ "openid": USER, "nickname": "张三" })).unwrap();
         // The second time the user is there already.
         let _ = self.sim.add_user(SAMPLE_APPID, &new);
@@ -178,22 +180,22 @@ impl World {
         self.sim.popup(SAMPLE_APPID, USER, &popup).unwrap();
     }
 
-    pub async fn balance(&self, template: &str) -> i64 {
+    pub(crate) async fn balance(&self, template: &str) -> i64 {
         let subscriptions = self.get(&format!("/subscriptions?openid={USER}&template_id={template}")).await;
         subscriptions["items"][0]["balance"].as_i64().unwrap_or(0)
     }
 
     /// Pushes a plaintext as WeChat does in safe mode, with fresh encryption at the present moment less `age_seconds`.
-    pub async fn push(&self, plaintext: &str, age_seconds: i64) -> Reply {
+    pub(crate) async fn push(&self, plaintext: &str, age_seconds: i64) -> Reply {
         let (query, body) = self.envelope(plaintext, SAMPLE_APPID, age_seconds);
         self.post_callback(&query, body).await
     }
 
-    pub async fn post_callback(&self, query: &str, body: impl Into<bytes::Bytes>) -> Reply {
+    pub(crate) async fn post_callback(&self, query: &str, body: impl Into<bytes::Bytes>) -> Reply {
         call("POST", &format!("{}/callback/{SAMPLE_APPID}?{query}", self.url), &[("connection", "close")], body).await
     }
 
-    pub fn envelope(&self, plaintext: &str, app_id: &str, age_seconds: i64) -> (String, String) {
+    pub(crate) fn envelope(&self, plaintext: &str, app_id: &str, age_seconds: i64) -> (String, String) {
         let timestamp = (self.clock.now() / 1_000 - age_seconds).to_string();
         let nonce = (self.entropy.next_u64() % 1_000_000_000).to_string();
         let mut random = [0; 16];
@@ -208,7 +210,7 @@ impl World {
     }
 
     /// A popup event as WeChat writes it.
-    pub fn popup_event(&self, openid: &str, template: &str, status: &str) -> String {
+    pub(crate) fn popup_event(&self, openid: &str, template: &str, status: &str) -> String {
         json!({ "ToUserName": "gh_ea84a199bf81", "FromUserName": openid, "CreateTime": self.clock.now() / 1_000,
             "MsgType": "event", "Event": "subscribe_msg_popup_event",
             "List": { "PopupScene": "0", "SubscribeStatusString": status, "TemplateId": template } })
@@ -217,12 +219,17 @@ impl World {
 }
 
 /// Looks again until `look` gives something; fails after a long while.
-pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl FnMut() -> F) -> T {
+pub(crate) async fn until<T, F: Future<Output = Option<T>>>(what: &str, look: impl FnMut() -> F) -> T {
+    until_or(look).await.unwrap_or_else(|| panic!("not seen: {what}"))
+}
+
+/// Looks again until `look` gives something, for a long while.
+pub(crate) async fn until_or<T, F: Future<Output = Option<T>>>(mut look: impl FnMut() -> F) -> Option<T> {
     for _ in 0..1_000 {
         if let Some(found) = look().await {
-            return found;
+            return Some(found);
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    panic!("not seen: {what}");
+    None
 }
