@@ -31,8 +31,9 @@ impl Simulator {
         if app.settings().envelope.is_none() {
             return;
         }
-        let (sim, app) = (self.clone(), app.clone());
-        tokio::spawn(async move { sim.deliver(&app, openid, &content, None).await });
+        // CreateTime is that of the act, however late its push is written.
+        let (sim, app, acted_at) = (self.clone(), app.clone(), self.now());
+        tokio::spawn(async move { sim.deliver(&app, openid, &content, acted_at, None).await });
     }
 
     /// All tries of one push. Every try carries the same plaintext, freshly encrypted and signed. A `slot`, where
@@ -42,12 +43,13 @@ impl Simulator {
         app: &App,
         openid: Arc<str>,
         content: &Content,
+        acted_at: i64,
         mut slot: Option<OwnedSemaphorePermit>,
     ) {
         let limited = slot.is_some();
         let settings = app.settings();
         let Some(envelope) = &settings.envelope else { return };
-        let created = self.now() / 1000;
+        let created = acted_at / 1000;
         let plaintext: Arc<str> =
             content.write(envelope.format, &settings.spec.original_id, &openid, created, None).into();
         let config = &self.0.config;

@@ -28,7 +28,10 @@ async fn each_wrong_field_is_named_with_its_pointer() {
         (json!({ "data": { "thing8": long, "thing5": "x" } }), vec![pair("/data/thing8", "too_long")]),
         (json!({ "data": { "thing8": "x" } }), vec![pair("/data/thing5", "missing")]),
         (json!({ "data": { "thing8": "", "thing5": "x" } }), vec![pair("/data/thing8", "empty")]),
-        (json!({ "data": { "thing8": "x", "thing5": "y", "thing9": "z" } }), vec![pair("/data/thing9", "unknown_field")]),
+        (
+            json!({ "data": { "thing8": "x", "thing5": "y", "thing9": "z" } }),
+            vec![pair("/data/thing9", "unknown_field")],
+        ),
         (json!({ "template_id": "nope" }), vec![pair("/template_id", "unknown_template")]),
         (json!({ "to": "13800138000" }), vec![pair("/to", "invalid_openid")]),
         (json!({ "page": "https://example.com" }), vec![pair("/page", "invalid_page")]),
@@ -37,7 +40,12 @@ async fn each_wrong_field_is_named_with_its_pointer() {
         (json!({ "lang": "fr" }), vec![pair("/lang", "invalid_value")]),
         (
             json!({ "to": "x", "data": { "thing8": long }, "page": "a b" }),
-            vec![pair("/to", "invalid_openid"), pair("/data/thing8", "too_long"), pair("/data/thing5", "missing"), pair("/page", "invalid_page")],
+            vec![
+                pair("/to", "invalid_openid"),
+                pair("/data/thing8", "too_long"),
+                pair("/data/thing5", "missing"),
+                pair("/page", "invalid_page"),
+            ],
         ),
     ] {
         let mut found = codes(&world.send_fee(change.clone(), &[]).await);
@@ -65,13 +73,15 @@ async fn an_idempotency_key_answers_the_same_message_also_when_calls_race() {
     let key = [("idempotency-key", "bill-2026-11-1201")];
     let calls = (0..8).map(|_| world.send_fee(json!({}), &key));
     let replies = futures::future::join_all(calls).await;
-    let ids: std::collections::HashSet<_> = replies.iter().map(|reply| reply.json()["id"].to_string()).collect();
+    let ids: std::collections::HashSet<_> =
+        replies.iter().map(|reply| reply.json()["id"].to_string()).collect();
     assert_eq!(ids.len(), 1);
     let replayed = replies.iter().filter(|reply| reply.headers.contains_key("idempotent-replayed")).count();
     assert_eq!(replayed, 7);
     let other = world.send_fee(json!({ "data": { "thing8": "水费", "thing5": "x" } }), &key).await;
     assert_eq!((other.status, other.json()["code"].as_str()), (422, Some("idempotency_key_reused")));
-    until("one call", || async { (world.sim.counters(SAMPLE_APPID).unwrap().send_calls == 1).then_some(()) }).await;
+    until("one call", || async { (world.sim.counters(SAMPLE_APPID).unwrap().send_calls == 1).then_some(()) })
+        .await;
     world.clock.advance(25 * 3_600_000);
     let fresh = world.send_fee(json!({}), &key).await;
     assert!(!ids.contains(&fresh.json()["id"].to_string()), "the key is free again after a day");
@@ -109,19 +119,37 @@ async fn a_key_does_only_what_it_may_and_sees_only_its_app() {
     let bearer = format!("Bearer {}", reader.1.expose_secret());
     let headers = [("authorization", bearer.as_str()), ("accept-language", "en")];
     assert_eq!(call("GET", &messages, &headers, "").await.status, 200);
-    let forbidden = call("POST", &messages, &headers, json!({ "to": USER, "template_id": FEE }).to_string()).await;
+    let forbidden =
+        call("POST", &messages, &headers, json!({ "to": USER, "template_id": FEE }).to_string()).await;
     assert_eq!((forbidden.status, forbidden.json()["code"].as_str()), (403, Some("missing_scope")));
-    assert_eq!(call("GET", &url(&format!("/apps/{SAMPLE_APPID}/access-token")), &headers, "").await.status, 403);
+    assert_eq!(
+        call("GET", &url(&format!("/apps/{SAMPLE_APPID}/access-token")), &headers, "").await.status,
+        403
+    );
 
     let other = json!({ "secret": "s".repeat(32), "callback_token": "abc", "aes_key": "k".repeat(43) });
     let manager = format!("Bearer {}", world.key);
-    let added = call("PUT", &url("/apps/wx1111111111111111"), &[("authorization", manager.as_str())], other.to_string()).await;
+    let added = call(
+        "PUT",
+        &url("/apps/wx1111111111111111"),
+        &[("authorization", manager.as_str())],
+        other.to_string(),
+    )
+    .await;
     assert_eq!(added.status, 201, "{}", added.text);
     assert!(!added.text.contains("ssss") && !added.text.contains("kkkk"), "secrets are write-only");
-    let narrow = world.service().create_key("narrow", Some("wx1111111111111111"), &[service::Scope::Read]).await.unwrap();
+    let narrow = world
+        .service()
+        .create_key("narrow", Some("wx1111111111111111"), &[service::Scope::Read])
+        .await
+        .unwrap();
     let bearer = format!("Bearer {}", narrow.1.expose_secret());
     let headers = [("authorization", bearer.as_str())];
-    assert_eq!(call("GET", &messages, &headers, "").await.status, 404, "an app outside the scope is not there");
+    assert_eq!(
+        call("GET", &messages, &headers, "").await.status,
+        404,
+        "an app outside the scope is not there"
+    );
     let apps = call("GET", &url("/apps"), &headers, "").await.json();
     assert_eq!(apps["items"].as_array().unwrap().len(), 1);
 
@@ -133,7 +161,9 @@ async fn a_key_does_only_what_it_may_and_sees_only_its_app() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn health_metrics_documents_and_the_front_door_answer() {
     let world = World::new(true).await;
-    for (path, part) in [("/healthz", "ok"), ("/readyz", "ready"), ("/docs", "/apps/{app_id}/messages"), ("/", "鸿雁")] {
+    for (path, part) in
+        [("/healthz", "ok"), ("/readyz", "ready"), ("/docs", "/apps/{app_id}/messages"), ("/", "鸿雁")]
+    {
         let reply = call("GET", &format!("{}{path}", world.url), &[], "").await;
         assert_eq!(reply.status, 200, "{path}");
         assert!(reply.text.contains(part), "{path}: {}", reply.text);

@@ -9,7 +9,13 @@ use crate::world::{AES_KEY, TOKEN, until};
 fn add_app(directory: &std::path::Path, more: &[&str]) -> std::process::Output {
     let mut arguments = vec!["app", "add", "wx5a3f0c2b7d9e4186", "--name", "幸福物业", "--secret-stdin"];
     arguments.extend(more);
-    let mut child = hongyan(directory).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = hongyan(directory)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     child.stdin.take().unwrap().write_all(b"0f1e2d3c4b5a69788796a5b4c3d2e1f0\n").unwrap();
     child.wait_with_output().unwrap()
 }
@@ -25,14 +31,25 @@ fn apps_and_keys_are_made_without_a_server_and_secrets_stay_inside() {
     let shown = ok(path, &["app", "show", "wx5a3f0c2b7d9e4186", "--json"]);
     assert!(!shown.contains("0f1e2d3c") && shown.contains("\"callback_mode\": \"safe\""), "{shown}");
     let key = ok(path, &["key", "create", "--name", "backend", "--all-apps", "--scope", "send,read"]);
-    assert!(key.starts_with("hy_") && key.trim().len() == 46 && key.lines().count() == 1, "alone on standard output: {key}");
+    assert!(
+        key.starts_with("hy_") && key.trim().len() == 46 && key.lines().count() == 1,
+        "alone on standard output: {key}"
+    );
     assert!(!ok(path, &["key", "list"]).contains(key.trim()));
-    for entry in std::fs::read_dir(path.join("hongyan-data")).into_iter().flatten().chain(std::fs::read_dir(path).unwrap()) {
+    for entry in std::fs::read_dir(path.join("hongyan-data"))
+        .into_iter()
+        .flatten()
+        .chain(std::fs::read_dir(path).unwrap())
+    {
         let file = entry.unwrap().path();
         if file.is_file() {
             let bytes = std::fs::read(&file).unwrap();
             let secret = b"0f1e2d3c4b5a69788796a5b4c3d2e1f0";
-            assert!(!bytes.windows(secret.len()).any(|window| window == secret), "the AppSecret stands in {}", file.display());
+            assert!(
+                !bytes.windows(secret.len()).any(|window| window == secret),
+                "the AppSecret stands in {}",
+                file.display()
+            );
         }
     }
     ok(path, &["app", "set", "wx5a3f0c2b7d9e4186", "--setting", "rate_per_second=50", "--alias", "/user"]);
@@ -78,7 +95,10 @@ fn what_is_wrong_is_said_and_the_exit_code_tells() {
     std::fs::write(&key, kept).unwrap();
     ok(path, &["app", "list"]);
     #[cfg(unix)]
-    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&key).unwrap().permissions()) & 0o777, 0o600);
+    assert_eq!(
+        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&key).unwrap().permissions()) & 0o777,
+        0o600
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -96,7 +116,9 @@ async fn commands_work_beside_a_running_server_and_a_second_server_is_refused() 
     assert!(add_app(path, &["--callback-token", TOKEN, "--aes-key", AES_KEY]).status.success());
     let key = ok(path, &["key", "create", "--name", "x", "--all-apps", "--scope", "read"]);
     let bearer = format!("Bearer {}", key.trim());
-    let apps = crate::http::call("GET", &format!("http://{address}/api/v1/apps"), &[("authorization", &bearer)], "").await;
+    let apps =
+        crate::http::call("GET", &format!("http://{address}/api/v1/apps"), &[("authorization", &bearer)], "")
+            .await;
     assert_eq!(apps.json()["items"][0]["app_id"], "wx5a3f0c2b7d9e4186", "the server sees it at once");
     let second = run(path, &["serve", "--listen", &free_address()]);
     assert_eq!(second.status.code(), Some(1));

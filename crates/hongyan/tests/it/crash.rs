@@ -22,8 +22,20 @@ async fn a_call_cut_off_by_kill_9_is_unknown_until_its_receipt_comes() {
     let address = free_address();
     let (sim, sim_url) = wechat(&address).await;
     let mut add = hongyan(path);
-    add.args(["app", "add", SAMPLE_APPID, "--name", "x", "--secret-stdin", "--callback-token", TOKEN, "--aes-key", AES_KEY]);
-    let mut add = add.args(["--api-base-url", &sim_url]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    add.args([
+        "app",
+        "add",
+        SAMPLE_APPID,
+        "--name",
+        "x",
+        "--secret-stdin",
+        "--callback-token",
+        TOKEN,
+        "--aes-key",
+        AES_KEY,
+    ]);
+    let mut add =
+        add.args(["--api-base-url", &sim_url]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     add.stdin.take().unwrap().write_all(simulator::sample_app().secret.as_bytes()).unwrap();
     assert!(add.wait().unwrap().success());
     let key = ok(path, &["key", "create", "--name", "x", "--all-apps", "--scope", "send,read"]);
@@ -33,7 +45,13 @@ async fn a_call_cut_off_by_kill_9_is_unknown_until_its_receipt_comes() {
         async move {
             let body = if body.is_null() { String::new() } else { body.to_string() };
             let url = format!("http://{address}/api/v1/apps/{SAMPLE_APPID}{path}");
-            call(method, &url, &[("authorization", &bearer), ("connection", "close"), ("accept-language", "en")], body).await
+            call(
+                method,
+                &url,
+                &[("authorization", &bearer), ("connection", "close"), ("accept-language", "en")],
+                body,
+            )
+            .await
         }
     };
     let ready = || async { tokio::net::TcpStream::connect(&address).await.ok().map(drop) };
@@ -54,13 +72,19 @@ async fn a_call_cut_off_by_kill_9_is_unknown_until_its_receipt_comes() {
     assert_eq!(sent.status, 202, "{}", sent.text);
     let id = sent.json()["id"].as_str().unwrap().to_owned();
     // WeChat has carried the call out, and its answer is still on the way.
-    until("the call at WeChat", || async { (sim.counters(SAMPLE_APPID).unwrap().send_calls == 1).then_some(()) }).await;
+    until("the call at WeChat", || async {
+        (sim.counters(SAMPLE_APPID).unwrap().send_calls == 1).then_some(())
+    })
+    .await;
     server.kill();
 
     let mut server = Server::start(path, &address);
     until("the server again", ready).await;
     let message = api("GET", format!("/messages/{id}"), Value::Null).await.json();
-    assert!(matches!(message["state"].as_str(), Some("unknown" | "delivered")), "never queued again: {message}");
+    assert!(
+        matches!(message["state"].as_str(), Some("unknown" | "delivered")),
+        "never queued again: {message}"
+    );
     // The receipt was pushed while nobody listened; WeChat tries again.
     let message = until("the receipt", || async {
         let message = api("GET", format!("/messages/{id}"), Value::Null).await.json();
@@ -78,8 +102,10 @@ async fn a_call_cut_off_by_kill_9_is_unknown_until_its_receipt_comes() {
 /// WeChat with an answer that takes two seconds, and patience with callbacks.
 async fn wechat(service: &str) -> (Simulator, String) {
     let entropy = SystemEntropy::new().unwrap();
-    let mut config =
-        SimulatorConfig::new(Arc::new(|| SystemClock.now()), Arc::new(move |bytes: &mut [u8]| entropy.fill(bytes)));
+    let mut config = SimulatorConfig::new(
+        Arc::new(|| SystemClock.now()),
+        Arc::new(move |bytes: &mut [u8]| entropy.fill(bytes)),
+    );
     config.callback_tries = 100;
     config.callback_retry_delay = Duration::from_millis(100);
     let sim = Simulator::new(config);

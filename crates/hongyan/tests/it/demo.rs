@@ -4,7 +4,9 @@ use crate::program::hongyan;
 
 #[test]
 fn the_demo_sees_every_step_in_both_languages() {
-    for (lang, title, last) in [("zh_CN.UTF-8", "鸿雁演示", "对账"), ("en_US.UTF-8", "Hongyan demo", "The books agree")] {
+    for (lang, title, last) in
+        [("zh_CN.UTF-8", "鸿雁演示", "对账"), ("en_US.UTF-8", "Hongyan demo", "The books agree")]
+    {
         let directory = tempfile::tempdir().unwrap();
         // Its throw-away directory goes where the test can see that it is thrown away.
         let output = hongyan(directory.path())

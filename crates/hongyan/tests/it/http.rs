@@ -29,8 +29,15 @@ pub(crate) async fn call(method: &str, url: &str, headers: &[(&str, &str)], body
         request = request.header(*name, *value);
     }
     let request = request.body(Full::from(body.into())).unwrap();
-    let response = CLIENT.with(|client| client.request(request)).await.unwrap_or_else(|error| panic!("{method} {url}: {error:?}"));
+    let response = CLIENT
+        .with(|client| client.request(request))
+        .await
+        .unwrap_or_else(|error| panic!("{method} {url}: {error:?}"));
     let (parts, body) = response.into_parts();
     let bytes = body.collect().await.unwrap().to_bytes();
-    Reply { status: parts.status.as_u16(), headers: parts.headers, text: String::from_utf8_lossy(&bytes).into_owned() }
+    Reply {
+        status: parts.status.as_u16(),
+        headers: parts.headers,
+        text: String::from_utf8_lossy(&bytes).into_owned(),
+    }
 }

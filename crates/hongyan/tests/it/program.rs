@@ -6,10 +6,16 @@ use std::process::{Child, Command, Output, Stdio};
 /// The binary with a data directory of its own and a known environment.
 pub(crate) fn hongyan(data_dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hongyan"));
-    for name in ["LC_ALL", "LC_MESSAGES", "HONGYAN_LANG", "HONGYAN_MASTER_KEY", "HONGYAN_DATABASE_URL", "RUST_LOG"] {
+    for name in
+        ["LC_ALL", "LC_MESSAGES", "HONGYAN_LANG", "HONGYAN_MASTER_KEY", "HONGYAN_DATABASE_URL", "RUST_LOG"]
+    {
         command.env_remove(name);
     }
-    command.env("LANG", "en_US.UTF-8").env("HONGYAN_DATA_DIR", data_dir).current_dir(data_dir).stdin(Stdio::null());
+    command
+        .env("LANG", "en_US.UTF-8")
+        .env("HONGYAN_DATA_DIR", data_dir)
+        .current_dir(data_dir)
+        .stdin(Stdio::null());
     command
 }
 
@@ -31,7 +37,8 @@ pub(crate) struct Server(Child);
 impl Server {
     pub(crate) fn start(data_dir: &Path, listen: &str) -> Self {
         let mut command = hongyan(data_dir);
-        let log = std::fs::File::options().create(true).append(true).open(data_dir.join("serve.log")).unwrap();
+        let log =
+            std::fs::File::options().create(true).append(true).open(data_dir.join("serve.log")).unwrap();
         Self(command.args(["serve", "--listen", listen]).stdout(Stdio::null()).stderr(log).spawn().unwrap())
     }
 

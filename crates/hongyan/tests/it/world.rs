@@ -81,8 +81,12 @@ impl World {
         world.key = key.expose_secret().to_owned();
         let app = simulator::sample_app();
         let registered = world
-            .api("PUT", "", &json!({ "name": app.name, "secret": app.secret, "callback_token": TOKEN, "aes_key": AES_KEY,
-                "api_base_url": world.sim_url }))
+            .api(
+                "PUT",
+                "",
+                &json!({ "name": app.name, "secret": app.secret, "callback_token": TOKEN, "aes_key": AES_KEY,
+                "api_base_url": world.sim_url }),
+            )
             .await;
         assert_eq!(registered.status, 201, "{}", registered.text);
         world.tell_wechat(json!({}));
@@ -105,14 +109,19 @@ impl World {
     async fn start(&mut self, engine: bool) {
         let url = format!("sqlite:{}", self.directory.path().join("hongyan.db").display());
         let options = OpenOptions { url, master: self.master.clone(), role: Role::Worker };
-        let store = Store::open(options, Arc::clone(&self.clock) as _, Arc::clone(&self.entropy)).await.unwrap();
+        let store =
+            Store::open(options, Arc::clone(&self.clock) as _, Arc::clone(&self.entropy)).await.unwrap();
         let client = Client::new(ClientConfig::default()).unwrap();
         let service = Service::new(store, client, Arc::clone(&self.clock) as _, Arc::clone(&self.entropy));
         service.apps().reload().await.unwrap();
-        let engine =
-            if engine { Some(Engine::start(service.clone(), engine::Options::default()).await.unwrap()) } else { None };
+        let engine = if engine {
+            Some(Engine::start(service.clone(), engine::Options::default()).await.unwrap())
+        } else {
+            None
+        };
         // The same address again after a restart: WeChat knows only one.
-        let address = if self.url.is_empty() { "127.0.0.1:0" } else { self.url.trim_start_matches("http://") };
+        let address =
+            if self.url.is_empty() { "127.0.0.1:0" } else { self.url.trim_start_matches("http://") };
         let listener = TcpListener::bind(address).await.unwrap();
         self.url = format!("http://{}", listener.local_addr().unwrap());
         let router = api::Api::new(service.clone(), api::install_metrics()).router(console::router());
@@ -148,9 +157,19 @@ impl World {
         self.api_with(method, path, &[], body).await
     }
 
-    pub(crate) async fn api_with(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &Value) -> Reply {
+    pub(crate) async fn api_with(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &Value,
+    ) -> Reply {
         let authorization = format!("Bearer {}", self.key);
-        let mut all = vec![("authorization", authorization.as_str()), ("accept-language", "en"), ("connection", "close")];
+        let mut all = vec![
+            ("authorization", authorization.as_str()),
+            ("accept-language", "en"),
+            ("connection", "close"),
+        ];
         all.extend(headers);
         let body = if body.is_null() { String::new() } else { body.to_string() };
         call(method, &format!("{}/api/v1/apps/{SAMPLE_APPID}{path}", self.url), &all, body).await
@@ -164,7 +183,8 @@ impl World {
 
     /// Sends the fee notice; gives the message as answered.
     pub(crate) async fn send_fee(&self, more: Value, headers: &[(&str, &str)]) -> Reply {
-        let mut body = json!({ "to": USER, "template_id": FEE, "data": { "thing8": "物业费", "thing5": "请及时缴纳" } });
+        let mut body =
+            json!({ "to": USER, "template_id": FEE, "data": { "thing8": "物业费", "thing5": "请及时缴纳" } });
         for (name, value) in more.as_object().unwrap() {
             body[name] = value.clone();
         }
@@ -192,7 +212,13 @@ impl World {
     }
 
     pub(crate) async fn post_callback(&self, query: &str, body: impl Into<bytes::Bytes>) -> Reply {
-        call("POST", &format!("{}/callback/{SAMPLE_APPID}?{query}", self.url), &[("connection", "close")], body).await
+        call(
+            "POST",
+            &format!("{}/callback/{SAMPLE_APPID}?{query}", self.url),
+            &[("connection", "close")],
+            body,
+        )
+        .await
     }
 
     pub(crate) fn envelope(&self, plaintext: &str, app_id: &str, age_seconds: i64) -> (String, String) {

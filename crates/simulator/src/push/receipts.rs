@@ -41,7 +41,7 @@ impl Simulator {
                                 template_id: receipt.template.id.clone(),
                                 msgid: receipt.msgid,
                             };
-                            sim.deliver(&app, receipt.openid, &content, Some(slot)).await;
+                            sim.deliver(&app, receipt.openid, &content, sim.now(), Some(slot)).await;
                         });
                     }
                 }
