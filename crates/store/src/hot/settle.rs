@@ -131,8 +131,8 @@ async fn land(db: &mut SqliteConnection, items: &[Settlement]) -> Result<HashSet
 
 /// The rows that a batch of settlements writes besides the ledger.
 #[derive(Default)]
-struct Writes<'a> {
-    states: Vec<(
+pub(crate) struct Writes<'a> {
+    pub(crate) states: Vec<(
         String,
         i16,
         Option<i16>,
@@ -144,9 +144,9 @@ struct Writes<'a> {
         Option<i64>,
         Option<String>,
     )>,
-    attempts: Vec<(u16, String, i64, i64, Option<i64>, Option<&'a str>, bool)>,
-    released: Vec<(u16, i64, &'a str, String)>,
-    requeued: Vec<(u16, i64, i64, String, i64)>,
+    pub(crate) attempts: Vec<(u16, String, i64, i64, Option<i64>, Option<&'a str>, bool)>,
+    pub(crate) released: Vec<(u16, i64, &'a str, String)>,
+    pub(crate) requeued: Vec<(u16, i64, i64, String, i64)>,
 }
 
 async fn settle(
@@ -194,7 +194,7 @@ async fn settle(
     writes.write(db).await
 }
 
-fn event(item: &Settlement) -> Event {
+pub(crate) fn event(item: &Settlement) -> Event {
     match item.result {
         Settled::Outcome(outcome) => Event::Answered(outcome),
         Settled::Again { ambiguous: true, .. } => Event::RetryAmbiguous,
@@ -223,7 +223,7 @@ async fn positions(
 
 impl<'a> Writes<'a> {
     /// `link`: set where the message joins the chain of its person; the message before it, where there is one.
-    fn add(&mut self, item: &'a Settlement, after: Position, link: Option<Option<Uuid>>) {
+    pub(crate) fn add(&mut self, item: &'a Settlement, after: Position, link: Option<Option<Uuid>>) {
         let id = hex(item.id.0);
         let msgid = match item.result {
             Settled::Outcome(Outcome::Accepted { msgid }) => {
