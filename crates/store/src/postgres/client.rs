@@ -25,7 +25,7 @@ pub(crate) const SESSION: [(&str, &str); 6] = [
     ("enable_seqscan", "off"),
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
-    ("plan_cache_mode", "force_generic_plan"),
+    ("plan_cache_mode", "force_custom_plan"),
     ("synchronous_commit", "on"),
     ("idle_in_transaction_session_timeout", "6s"),
 ];

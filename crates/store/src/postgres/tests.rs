@@ -88,15 +88,7 @@ impl World {
     }
 
     fn arm(&self, id: MessageId) -> Arm {
-        Arm {
-            lane: self.lane,
-            epoch: self.epoch,
-            queue: QUEUE,
-            due_at: NOW,
-            id,
-            attempt: 1,
-            at: NOW + 10,
-        }
+        Arm { lane: self.lane, epoch: self.epoch, queue: QUEUE, due_at: NOW, id, attempt: 1, at: NOW + 10 }
     }
 
     fn settlement(&self, id: MessageId, result: Settled) -> Settlement {
@@ -177,9 +169,13 @@ async fn a_message_goes_its_way() {
     let twice = vec![world.settlement(id, accepted()), world.settlement(id, accepted())];
     assert_eq!(world.hot.settle(twice).await.unwrap(), vec![true, false]);
     assert_eq!(world.balance().await, 1);
-    let settled = "select count(*) from message_state where state = 4 and outcome = 1 and msgid = 77 and linked";
+    let settled =
+        "select count(*) from message_state where state = 4 and outcome = 1 and msgid = 77 and linked";
     assert_eq!(world.number(settled).await, 1);
-    assert_eq!(world.number("select (select count(*) from in_flight) + (select count(*) from reserved)").await, 0);
+    assert_eq!(
+        world.number("select (select count(*) from in_flight) + (select count(*) from reserved)").await,
+        0
+    );
     let chained = "select count(*) from subscription s join ledger l on l.id = s.last_entry join ledger p on p.id = l.previous
         where s.last_sent is not null";
     assert_eq!(world.number(chained).await, 1);
@@ -264,10 +260,13 @@ async fn no_hot_statement_scans_a_table() {
             if analysed {
                 db.execute("analyze").await.unwrap();
             }
-            let nulls = vec!["null"; parameters(statement)].join(", ");
+            let nulls = match parameters(statement) {
+                0 => String::new(),
+                count => format!("({})", vec!["null"; count].join(", ")),
+            };
             let prepare = format!("prepare hot as {statement}");
             db.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(prepare))).await.unwrap();
-            let explain = format!("explain execute hot ({nulls})");
+            let explain = format!("explain execute hot {nulls}");
             let plan: Vec<String> = sqlx::raw_sql(sqlx::AssertSqlSafe(explain))
                 .fetch_all(&mut db)
                 .await
