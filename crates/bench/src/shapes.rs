@@ -74,6 +74,7 @@ const MESSAGE: [Shape; 2] = [
 const OUTCOME: &str = "update t set state=4, attempt=1, at=v->>1, code=0, msgid=v->>2
     from (select value v from json_each($1)) where t.id=unhex(v->>0)";
 
+#[expect(clippy::print_stdout, reason = "the figures are what this is for")]
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let mut random = StdRng::seed_from_u64(1);
     println!("| layout | batch | µs a row | WAL bytes a row |");

@@ -15,6 +15,8 @@ mod sqlite;
 pub mod store;
 pub mod subscriptions;
 pub mod templates;
+#[cfg(all(unix, any(test, feature = "testing")))]
+pub mod testing;
 pub mod tokens;
 
 pub use error::{OpenError, StoreError};

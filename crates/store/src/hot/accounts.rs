@@ -67,9 +67,9 @@ insert into ledger (id, lane, template, openid, kind, reason, delta, balance, ac
 select v->>0, v->>1, v->>2, v->>3, v->>4, v->>5, v->>6, v->>7, v->>8, v->>9, unhex(v->>10), v->>11, v->>12
 from (select value v from json_each($1))";
 
-type SubscriptionColumns<'r> =
+pub(crate) type SubscriptionColumns<'r> =
     (u16, i64, &'r str, i16, i64, i64, bool, i64, i64, i32, Option<i64>, Option<String>);
-type EntryColumns<'r> =
+pub(crate) type EntryColumns<'r> =
     (i64, u16, i64, &'r str, i16, i16, i64, i64, i64, i64, Option<String>, Option<String>, Option<i64>);
 
 impl Book {
@@ -198,6 +198,48 @@ impl Book {
             sqlx::query(WRITE_SUBSCRIPTIONS).bind(json(&subscriptions)?).execute(db).await?;
         }
         Ok(())
+    }
+
+    /// For engines that load by other means.
+    pub(crate) fn insert(
+        &mut self,
+        key: Key,
+        kind: TemplateKind,
+        found: Option<(Subscription, Option<i64>, Option<Uuid>)>,
+    ) {
+        let held = self.0.entry(key).or_insert_with(|| Held::empty(kind));
+        if let Some((subscription, last_entry, last_sent)) = found {
+            held.fill(subscription, last_entry, last_sent);
+        }
+    }
+
+    /// Where an act's rule needs the account's past: the newest entry of its chain.
+    pub(crate) fn needs_past(&self, key: &Key, change: &Change) -> Option<Option<i64>> {
+        let held = self.0.get(key).filter(|held| held.account.needs_past(change))?;
+        Some(held.last_entry)
+    }
+
+    /// Hands over the past of an account, oldest entry first.
+    pub(crate) fn load_past(&mut self, key: &Key, entries: Vec<Entry>) {
+        if let Some(held) = self.0.get_mut(key) {
+            held.account.load_past(entries);
+        }
+    }
+
+    /// Applies an act whose rule needs no past; gives false where it would.
+    pub(crate) fn apply_without_past(
+        &mut self,
+        key: &Key,
+        change: Change,
+        written_at: Millis,
+        reference: Option<Uuid>,
+    ) -> bool {
+        let Some(held) = self.0.get_mut(key) else { return false };
+        if held.account.needs_past(&change) {
+            return false;
+        }
+        held.touched = true;
+        held.account.apply(change, written_at, reference).is_ok()
     }
 }
 

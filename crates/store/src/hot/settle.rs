@@ -151,7 +151,7 @@ async fn land(
 }
 
 /// Columns of [`WRITE`].
-type StateRow<'a> = (
+pub(crate) type StateRow<'a> = (
     String,
     i16,
     Option<i16>,
@@ -165,15 +165,15 @@ type StateRow<'a> = (
     bool,
 );
 /// Columns of [`KEEP_ATTEMPTS`].
-type AttemptRow<'a> = (u16, String, i64, i64, Option<i64>, Option<&'a str>, bool);
+pub(crate) type AttemptRow<'a> = (u16, String, i64, i64, Option<i64>, Option<&'a str>, bool);
 
 /// The rows that a batch of settlements writes besides the ledger.
 #[derive(Default)]
-struct Writes<'a> {
-    states: Vec<StateRow<'a>>,
-    attempts: Vec<AttemptRow<'a>>,
-    released: Vec<(u16, i64, &'a str, String)>,
-    requeued: Vec<(u16, i64, i64, String, i64)>,
+pub(crate) struct Writes<'a> {
+    pub(crate) states: Vec<StateRow<'a>>,
+    pub(crate) attempts: Vec<AttemptRow<'a>>,
+    pub(crate) released: Vec<(u16, i64, &'a str, String)>,
+    pub(crate) requeued: Vec<(u16, i64, i64, String, i64)>,
 }
 
 async fn settle(
@@ -222,7 +222,7 @@ async fn settle(
     writes.write(db).await
 }
 
-fn event(item: &Settlement) -> Event {
+pub(crate) fn event(item: &Settlement) -> Event {
     match item.result {
         Settled::Outcome(outcome) => Event::Answered(outcome),
         Settled::Again { ambiguous: true, .. } => Event::RetryAmbiguous,
@@ -251,7 +251,7 @@ async fn positions(
 
 impl<'a> Writes<'a> {
     /// `link`: set where the message joins the chain of its person; the message before it, where there is one.
-    fn add(&mut self, item: &'a Settlement, after: Position, link: Option<Option<Uuid>>) {
+    pub(crate) fn add(&mut self, item: &'a Settlement, after: Position, link: Option<Option<Uuid>>) {
         let id = hex(item.id.0);
         let msgid = match item.result {
             Settled::Outcome(Outcome::Accepted { msgid }) => {
