@@ -114,6 +114,13 @@ impl Store {
              and ($3 is null or verdict = $3) order by id desc limit $4"
         );
         let before = before.map_or_else(|| vec![0xff; 16], |id| id.0.as_bytes().to_vec());
+        let edge = sqlx::query_scalar::<_, Vec<u8>>(
+            "select id from inbox where app = $1 and id < $2 order by id desc limit 1 offset 9999",
+        )
+        .bind(app)
+        .bind(&before)
+        .fetch_optional(&self.readers)
+        .await?;
         let rows = sqlx::query(sqlx::AssertSqlSafe(statement))
             .bind(app)
             .bind(before)
@@ -123,7 +130,12 @@ impl Store {
             .await?;
         let items = rows.iter().map(stored).collect::<Result<Vec<_>, _>>()?;
         let full = i64::try_from(items.len()).unwrap_or(0) == limit;
-        let next = items.last().filter(|_| full).map(|row| row.id);
+        let next = if full {
+            items.last().map(|row| row.id)
+        } else {
+            // The page ended because enough rows were looked at; further ones may follow.
+            edge.map(|id| uuid(&id).map(InboxId)).transpose()?
+        };
         Ok((items, next))
     }
 

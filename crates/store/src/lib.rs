@@ -3,6 +3,7 @@
 
 pub mod apps;
 pub mod callbacks;
+pub mod changes;
 pub mod error;
 pub mod gates;
 pub mod hot;

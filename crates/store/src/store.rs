@@ -102,7 +102,8 @@ impl Store {
         let last: i64 =
             sqlx::query_scalar("select coalesce(max(id), 0) from ledger").fetch_one(&mut writer).await?;
         let context = Context { ledger_ids: LedgerIds::after(last), templates: TemplateIds::default() };
-        let writer = Writer::start(writer, Arc::new(context));
+        let seen: i64 = sqlx::query_scalar("pragma data_version").fetch_one(&mut writer).await?;
+        let writer = Writer::start(writer, Arc::new(context), seen);
         let hints = Arc::new(Hints::default());
         tokio::spawn(watch_foreign(Arc::clone(&writer.foreign), Arc::downgrade(&hints)));
         Ok(Self {
@@ -139,6 +140,22 @@ impl Store {
     pub async fn ping(&self) -> Result<(), StoreError> {
         sqlx::query("select 1").execute(&self.readers).await?;
         Ok(())
+    }
+
+    /// How safe a commit is: the writer's `journal_mode` and `synchronous` (`wal` and 2, which is FULL).
+    ///
+    /// # Errors
+    /// Where the database is away.
+    pub async fn durability(&self) -> Result<(String, i64), StoreError> {
+        self.writer
+            .cold(|db, _| {
+                Box::pin(async move {
+                    let journal = sqlx::query_scalar("pragma journal_mode").fetch_one(&mut *db).await?;
+                    let synchronous = sqlx::query_scalar("pragma synchronous").fetch_one(db).await?;
+                    Ok((journal, synchronous))
+                })
+            })
+            .await
     }
 
     /// The head of a queue: messages that are due, in order.

@@ -35,7 +35,8 @@ pub struct Forced {
 
 const SWAP: &str = "
 insert into access_token (app, token, version, obtained_at, expires_at, forced_at, forced_day, forced_count)
-values ($1, $2, $3 + 1, $4, $5, $6, $7, $8)
+select $1, $2, $3 + 1, $4, $5, $6, $7, $8
+where $3 = 0 or exists (select 1 from access_token where app = $1)
 on conflict (app) do update set token = excluded.token, version = excluded.version, obtained_at = excluded.obtained_at,
     expires_at = excluded.expires_at, forced_at = excluded.forced_at, forced_day = excluded.forced_day,
     forced_count = excluded.forced_count

@@ -13,8 +13,9 @@ create table lane (
     lease_until bigint not null
 );
 
+-- Numbers are never given twice: messages and ledger of a removed app stay, and must not become another's.
 create table app (
-    id integer not null primary key,
+    id integer not null primary key autoincrement,
     app_id text not null unique,
     name text not null,
     original_id text,
@@ -31,7 +32,7 @@ create table app (
 );
 
 create table api_key (
-    id integer not null primary key,
+    id integer not null primary key autoincrement,
     name text not null,
     digest blob not null unique,
     app bigint,

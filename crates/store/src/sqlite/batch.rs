@@ -46,7 +46,7 @@ pub(crate) async fn run_calls<B: Batch + 'static>(
         callers.push((call.items.len(), call.reply));
         items.extend(call.items);
     }
-    match attempt::<B>(db, &items, context).await {
+    match attempt::<B>(db, &items, context).await? {
         Ok(mut outcomes) => {
             for (count, reply) in callers.into_iter().rev() {
                 let own = outcomes.split_off(outcomes.len().saturating_sub(count));
@@ -59,7 +59,7 @@ pub(crate) async fn run_calls<B: Batch + 'static>(
         Err(_) => {
             let mut from = 0;
             for (count, reply) in callers {
-                let own = attempt::<B>(db, &items[from..from + count], context).await;
+                let own = attempt::<B>(db, &items[from..from + count], context).await?;
                 finish.push(after_commit(reply, own));
                 from += count;
             }
@@ -68,11 +68,13 @@ pub(crate) async fn run_calls<B: Batch + 'static>(
     Ok(())
 }
 
+/// The outer error is the transaction's: where SQLite gave it up by itself (a full disk), a further savepoint would
+/// commit on its own, so nothing more may be tried.
 async fn attempt<B: Batch>(
     db: &mut SqliteConnection,
     items: &[B::Item],
     context: &super::writer::Context,
-) -> Result<Vec<B::Outcome>, StoreError> {
+) -> Result<Result<Vec<B::Outcome>, StoreError>, StoreError> {
     sqlx::query("savepoint batch").execute(&mut *db).await?;
     let outcome = B::run(db, items, context).await;
     if outcome.is_err() {
@@ -80,7 +82,7 @@ async fn attempt<B: Batch>(
         sqlx::query("rollback to batch").execute(&mut *db).await?;
     }
     sqlx::query("release batch").execute(&mut *db).await?;
-    outcome
+    Ok(outcome)
 }
 
 fn after_commit<T: Send + 'static>(

@@ -29,7 +29,14 @@ pub(crate) struct Opened {
 /// Whether a migration is waiting, without touching the file.
 pub(crate) async fn pending_migrations(path: &Path) -> Result<Vec<String>, OpenError> {
     let done: i64 = if path.exists() {
-        let mut db = options(path).read_only(true).connect().await?;
+        // As it is, whatever its journal mode: a restored copy is not in WAL mode yet.
+        let mut db = SqliteConnectOptions::new()
+            .filename(path)
+            .read_only(true)
+            .busy_timeout(BUSY)
+            .log_statements(tracing::log::LevelFilter::Trace)
+            .connect()
+            .await?;
         sqlx::query_scalar("select coalesce((select max(version) from _sqlx_migrations), 0)")
             .fetch_one(&mut db)
             .await
@@ -114,9 +121,15 @@ async fn check_version(db: &mut SqliteConnection) -> Result<(), OpenError> {
 
 /// A file is copied before it is migrated, beside itself.
 async fn back_up(db: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {
+    let tables: i64 = sqlx::query_scalar("select count(*) from sqlite_schema").fetch_one(&mut *db).await?;
+    if tables == 0 {
+        // Left by a start that ended before its first migration.
+        return Ok(());
+    }
     let version: i64 = sqlx::query_scalar("select coalesce(max(version), 0) from _sqlx_migrations")
         .fetch_one(&mut *db)
-        .await?;
+        .await
+        .unwrap_or(0);
     let copy = path.with_extension(format!("before-{:04}.db", version + 1));
     if !copy.exists() {
         sqlx::query("vacuum into $1").bind(copy.display().to_string()).execute(db).await?;

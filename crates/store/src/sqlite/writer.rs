@@ -9,6 +9,7 @@ use domain::LedgerIds;
 use futures::future::BoxFuture;
 use sqlx::SqliteConnection;
 use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::batch::{Batch, Call, Finish, run_calls};
 use crate::error::StoreError;
@@ -73,7 +74,9 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Starts the task; it ends when the last handle is dropped.
-    pub(crate) fn start(db: SqliteConnection, context: Arc<Context>) -> Self {
+    ///
+    /// `seen` is the connection's `data_version` at opening.
+    pub(crate) fn start(db: SqliteConnection, context: Arc<Context>, seen: i64) -> Self {
         let (urgent, urgent_jobs) = mpsc::channel(QUEUE);
         let (bulk, bulk_jobs) = mpsc::channel(QUEUE);
         let foreign = Arc::new(Notify::new());
@@ -83,7 +86,8 @@ impl Writer {
             urgent: urgent_jobs,
             bulk: bulk_jobs,
             foreign: Arc::clone(&foreign),
-            seen: 0,
+            seen,
+            looked: Instant::now(),
         };
         tokio::spawn(task.run());
         Self { urgent, bulk, foreign }
@@ -158,6 +162,7 @@ struct Task {
     bulk: mpsc::Receiver<Job>,
     foreign: Arc<Notify>,
     seen: i64,
+    looked: Instant,
 }
 
 impl Task {
@@ -171,9 +176,15 @@ impl Task {
                 jobs.push(job);
             }
             self.commit(jobs).await;
+            // Under load nobody is idle, and the commits of others are news all the same.
+            if self.looked.elapsed() >= FOREIGN_POLL {
+                self.look_for_foreign_commits().await;
+            }
         }
         // The last handle is gone: fold the WAL back so that the file stands alone.
         let _ = sqlx::query("pragma wal_checkpoint(truncate)").execute(&mut self.db).await;
+        // Whoever watches learns that there is nothing left to watch.
+        self.foreign.notify_one();
     }
 
     async fn next(&mut self) -> Option<Job> {
@@ -189,11 +200,15 @@ impl Task {
 
     /// `data_version` changes on this connection only when another one committed.
     async fn look_for_foreign_commits(&mut self) {
+        self.looked = Instant::now();
         if let Ok(version) = sqlx::query_scalar::<_, i64>("pragma data_version").fetch_one(&mut self.db).await
             && version != self.seen
         {
             self.seen = version;
-            self.foreign.notify_waiters();
+            // Another process may have synced the templates.
+            self.context.templates.forget();
+            // With a permit: a watcher that is busy at this moment must not miss it.
+            self.foreign.notify_one();
         }
     }
 
