@@ -44,8 +44,8 @@ pub(crate) async fn run(shared: Shared) {
 
 async fn expire(
     shared: &Shared,
-    after: Option<store::messages::ReadyKey>,
-) -> Result<Option<store::messages::ReadyKey>, StoreError> {
+    after: Option<store::changes::ReadyKey>,
+) -> Result<Option<store::changes::ReadyKey>, StoreError> {
     let (ended, next) = shared.service.store().expire(shared.service.now(), after, PAGE).await?;
     if ended > 0 {
         metrics::counter!("hongyan_messages_total", "state" => "expired").increment(ended);

@@ -20,7 +20,8 @@ async fn message(world: &World, id: &str, state: &str) -> Value {
         Some(message) => message,
         None => {
             let pushed = world.sim.callbacks(SAMPLE_APPID, None, 3).unwrap();
-            panic!("not {state}: {}\n{pushed:?}\n{}", last.lock().unwrap(), world.get("/callbacks").await)
+            let inbox = world.get("/callbacks").await;
+            panic!("not {state}: {}\n{pushed:?}\n{inbox}", last.lock().unwrap())
         }
     }
 }
@@ -28,7 +29,7 @@ async fn message(world: &World, id: &str, state: &str) -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i1_what_was_answered_success_survives_a_restart_before_it_was_applied() {
     let mut world = World::new(false).await;
-    world.popup(json!({ FEE: "accept", REPAIR: "accept" }));
+    world.popup(&json!({ FEE: "accept", REPAIR: "accept" }));
     until("the push answered success", || async {
         let pushed = world.sim.callbacks(SAMPLE_APPID, None, 10).unwrap();
         pushed.iter().any(|attempt| attempt.status == Some(200) && attempt.body == "success").then_some(())
@@ -121,7 +122,7 @@ async fn i3_nothing_unverified_has_an_effect() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i4_an_accepted_message_settles_in_one_state() {
     let world = World::new(true).await;
-    world.popup(json!({ FEE: "accept" }));
+    world.popup(&json!({ FEE: "accept" }));
     until("the grant", || async { (world.balance(FEE).await == 1).then_some(()) }).await;
 
     let at = |millis: i64| jiff::Timestamp::from_millisecond(1_795_406_400_000 + millis).unwrap().to_string();
@@ -152,7 +153,7 @@ async fn i4_an_accepted_message_settles_in_one_state() {
     assert_eq!((cancel.status, cancel.json()["code"].as_str()), (409, Some("already_settled")));
 
     // One that cannot leave in time: the app's gate is closed, and it expires in its queue.
-    world.tell_wechat(json!({ "secret": "another secret of thirty-two chars" }));
+    world.tell_wechat(&json!({ "secret": "another secret of thirty-two chars" }));
     world.sim.revoke_tokens(SAMPLE_APPID).unwrap();
     let stuck = world.send_fee(json!({ "expire_at": at(3 * HOUR) }), &[]).await.json();
     let stuck = stuck["id"].as_str().unwrap();
@@ -169,10 +170,10 @@ async fn i4_an_accepted_message_settles_in_one_state() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i5_the_attempt_is_durable_before_the_call_and_a_gate_opens_when_the_cause_is_mended() {
     let world = World::new(true).await;
-    world.popup(json!({ FEE: "accept" }));
+    world.popup(&json!({ FEE: "accept" }));
     until("the grant", || async { (world.balance(FEE).await == 1).then_some(()) }).await;
     // WeChat has the call and takes its time to answer.
-    world.tell_wechat(json!({ "latency_ms": 1_500 }));
+    world.tell_wechat(&json!({ "latency_ms": 1_500 }));
     let id = world.send_fee(json!({}), &[]).await.json()["id"].as_str().unwrap().to_owned();
     until("the call at WeChat", || async {
         (world.sim.counters(SAMPLE_APPID).unwrap().send_calls == 1).then_some(())
@@ -188,9 +189,9 @@ async fn i5_the_attempt_is_durable_before_the_call_and_a_gate_opens_when_the_cau
     message(&world, &id, "delivered").await;
 
     // A wrong secret closes the gate; mending it opens the gate at once, and the message goes out.
-    world.popup(json!({ FEE: "accept" }));
+    world.popup(&json!({ FEE: "accept" }));
     until("another grant", || async { (world.balance(FEE).await == 1).then_some(()) }).await;
-    world.tell_wechat(json!({ "secret": "the-secret-after-a-reset-at-wechat" }));
+    world.tell_wechat(&json!({ "secret": "the-secret-after-a-reset-at-wechat" }));
     world.sim.revoke_tokens(SAMPLE_APPID).unwrap();
     let id = world.send_fee(json!({}), &[]).await.json()["id"].as_str().unwrap().to_owned();
     until("the closed gate", || async {
@@ -212,7 +213,7 @@ async fn a_revoked_token_is_refreshed_once_however_many_messages_meet_it() {
     let world = World::new(true).await;
     for _ in 0..20 {
         world.clock.advance(1_000);
-        world.popup(json!({ FEE: "accept" }));
+        world.popup(&json!({ FEE: "accept" }));
     }
     let all = until_or(|| async { (world.balance(FEE).await == 20).then_some(()) }).await;
     assert!(all.is_some(), "{} grants\n{}", world.balance(FEE).await, world.get("/callbacks").await);

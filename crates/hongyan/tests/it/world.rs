@@ -89,12 +89,12 @@ impl World {
             )
             .await;
         assert_eq!(registered.status, 201, "{}", registered.text);
-        world.tell_wechat(json!({}));
+        world.tell_wechat(&json!({}));
         world
     }
 
     /// (Re-)registers the app at the simulated WeChat, with changed options.
-    pub(crate) fn tell_wechat(&self, options: Value) {
+    pub(crate) fn tell_wechat(&self, options: &Value) {
         let mut spec = serde_json::to_value(simulator::sample_app()).unwrap();
         spec["callback"] = json!({ "url": format!("{}/callback/{SAMPLE_APPID}", self.url), "token": TOKEN,
             "aes_key": AES_KEY, "mode": "safe", "format": "json" });
@@ -192,7 +192,7 @@ impl World {
     }
 
     /// The user of the sample app accepts or rejects templates in the popup.
-    pub(crate) fn popup(&self, decisions: Value) {
+    pub(crate) fn popup(&self, decisions: &Value) {
         let new = serde_json::from_value(json!({ "openid": USER, "nickname": "张三" })).unwrap();
         // The second time the user is there already.
         let _ = self.sim.add_user(SAMPLE_APPID, &new);
