@@ -9,6 +9,7 @@ mod serve;
 mod simulator;
 mod templates;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use store::Role;
@@ -50,7 +51,12 @@ async fn guest(global: &Global) -> anyhow::Result<service::Service> {
 fn install_log(server: bool) {
     let default = if server { "info" } else { "error" };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
 }
 
 /// Resolves when the process is asked to stop (Ctrl-C, SIGTERM).
