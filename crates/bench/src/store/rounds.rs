@@ -182,7 +182,22 @@ async fn inbox(engine: &mut impl Engine, world: &World) -> anyhow::Result<Vec<Fi
         let (took, done) = timed!(engine.apply(events));
         apply_scattered.add(took, done, engine).await?;
     }
-    Ok(vec![append.figure(), apply_run.figure(), apply_scattered.figure()])
+    // The same backlog, taken as it came instead of lane by lane.
+    let mut arrival = Measured::new("apply 256 events, as they came", RUN);
+    for number in 0..runs {
+        let mut events = Vec::with_capacity(RUN);
+        for part in 0..RUN / SCATTERED {
+            let at = NOW + 1_500_000 + i64::try_from(number * 4 + part)? * 20;
+            let rows = (0..SCATTERED)
+                .map(|_| event(world, usize::try_from(world.entropy.next_u64() % 64)?, at))
+                .collect::<anyhow::Result<Vec<_>>>()?;
+            events.extend(rows.iter().map(application));
+            engine.append(rows).await?;
+        }
+        let (took, done) = timed!(engine.apply(events));
+        arrival.add(took, done, engine).await?;
+    }
+    Ok(vec![append.figure(), apply_run.figure(), arrival.figure(), apply_scattered.figure()])
 }
 
 /// Arming and outcomes, each of what the other prepares.
