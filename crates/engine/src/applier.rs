@@ -1,17 +1,16 @@
 //! Applies the inbox: reads what waits in each lane, says what it means, and lets the store write the effects.
 
-use std::collections::{BTreeSet, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
 
 use domain::Lane;
 use domain::clock::SECOND;
 use store::StoreError;
 use store::hot::append::Verdict;
 use store::hot::apply::{Act, ActKind, Application, Pending, ToApply};
-use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 use wechat::callback::event::{self, Decision, Kind};
 
+use crate::told::Handle;
 use crate::{Shared, TICK};
 
 /// Rows read of one lane at a time, and rows applied in one commit.
@@ -20,41 +19,15 @@ const COMMIT: usize = 1_024;
 /// Ticks between looks at all lanes.
 const LOOK_EVERY: u32 = 10;
 
-#[derive(Default)]
-struct News {
-    lanes: BTreeSet<Lane>,
-    everywhere: bool,
-}
-
-/// Tells the applier where to look.
-#[derive(Clone, Default)]
-pub(crate) struct Handle {
-    news: Arc<Mutex<News>>,
-    wake: Arc<Notify>,
-}
-
-impl Handle {
-    pub(crate) fn tell(&self, lanes: HashSet<Lane>, everywhere: bool) {
-        if lanes.is_empty() && !everywhere {
-            return;
-        }
-        let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
-        news.lanes.extend(lanes);
-        news.everywhere |= everywhere;
-        drop(news);
-        self.wake.notify_one();
-    }
-}
-
 pub(crate) struct Applier {
     shared: Shared,
-    handle: Handle,
+    handle: Handle<Lane>,
     /// Lanes with a receipt that waits for an answer.
     waiting: BTreeSet<Lane>,
 }
 
 impl Applier {
-    pub(crate) fn start(shared: Shared, tasks: &TaskTracker) -> Handle {
+    pub(crate) fn start(shared: Shared, tasks: &TaskTracker) -> Handle<Lane> {
         let handle = Handle::default();
         let applier = Self { shared, handle: handle.clone(), waiting: BTreeSet::new() };
         tasks.spawn(applier.run());
@@ -65,8 +38,8 @@ impl Applier {
         let mut ticks = 0u32;
         let mut everywhere = true;
         loop {
-            let told = std::mem::take(&mut *self.handle.news.lock().unwrap_or_else(PoisonError::into_inner));
-            let mut lanes = told.lanes;
+            let told = self.handle.take();
+            let mut lanes: BTreeSet<Lane> = told.places.into_iter().collect();
             lanes.append(&mut self.waiting);
             if let Err(error) = self.pass(lanes, everywhere || told.everywhere).await {
                 tracing::error!(%error, "the inbox could not be applied; trying again");
@@ -77,7 +50,7 @@ impl Applier {
             }
             tokio::select! {
                 () = self.shared.stop.cancelled() => return,
-                () = self.handle.wake.notified() => everywhere = false,
+                () = self.handle.woken() => everywhere = false,
                 () = tokio::time::sleep(TICK) => {
                     ticks = ticks.wrapping_add(1);
                     everywhere = ticks.is_multiple_of(LOOK_EVERY);

@@ -3,16 +3,20 @@
 mod applier;
 mod dispatcher;
 mod sweeper;
+mod told;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::Lane;
 use domain::clock::DAY;
 use domain::entropy::random_bytes;
 use service::{Problem, Service};
+use store::hot::enqueue::Queue;
 use store::lanes::Epochs;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use told::Handle;
 
 /// How often the engine looks although nobody told it to.
 const TICK: Duration = Duration::from_millis(100);
@@ -78,7 +82,7 @@ impl Engine {
 }
 
 /// Passes the store's hints on to whoever works on them.
-async fn route_hints(shared: Shared, applier: applier::Handle, dispatcher: dispatcher::Handle) {
+async fn route_hints(shared: Shared, applier: Handle<Lane>, dispatcher: Handle<(Lane, Queue)>) {
     let hints = shared.service.store().hints();
     loop {
         tokio::select! {

@@ -8,16 +8,16 @@ mod outcomes;
 mod rate;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use domain::{Lane, Millis};
+use domain::{Lane, MessageId, Millis};
 use service::App;
 use store::StoreError;
 use store::hot::arm::Arm;
 use store::hot::claim::Claimed;
 use store::hot::enqueue::{Priority, Queue};
 use store::hot::settle::Settled;
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
@@ -25,38 +25,13 @@ use self::call::{Call, Finished};
 use self::gates::{Gates, Passage};
 use self::heads::{Heads, RUN};
 use self::rate::Bucket;
+use crate::told::Handle;
 use crate::{Shared, TICK};
 
 /// Slots that only urgent messages may take.
 const URGENT_SLOTS: usize = 8;
 /// Ticks between looks at all queues.
 const LOOK_EVERY: u32 = 10;
-
-#[derive(Default)]
-struct News {
-    queues: HashSet<(Lane, Queue)>,
-    everywhere: bool,
-}
-
-/// Tells the dispatcher where to look.
-#[derive(Clone, Default)]
-pub(crate) struct Handle {
-    news: Arc<Mutex<News>>,
-    wake: Arc<Notify>,
-}
-
-impl Handle {
-    pub(crate) fn tell(&self, queues: HashSet<(Lane, Queue)>, everywhere: bool) {
-        if queues.is_empty() && !everywhere {
-            return;
-        }
-        let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
-        news.queues.extend(queues);
-        news.everywhere |= everywhere;
-        drop(news);
-        self.wake.notify_one();
-    }
-}
 
 /// What the dispatcher keeps of an app.
 struct AppState {
@@ -69,7 +44,7 @@ struct AppState {
 
 pub(crate) struct Dispatcher {
     shared: Shared,
-    handle: Handle,
+    handle: Handle<(Lane, Queue)>,
     tasks: TaskTracker,
     heads: Heads,
     gates: Gates,
@@ -87,7 +62,7 @@ pub(crate) struct Dispatcher {
 }
 
 impl Dispatcher {
-    pub(crate) fn start(shared: Shared, tasks: &TaskTracker) -> Handle {
+    pub(crate) fn start(shared: Shared, tasks: &TaskTracker) -> Handle<(Lane, Queue)> {
         let handle = Handle::default();
         let (finished, to_write) = mpsc::unbounded_channel();
         let (written, durable) = mpsc::unbounded_channel();
@@ -122,7 +97,7 @@ impl Dispatcher {
             everywhere = false;
             tokio::select! {
                 () = self.shared.stop.cancelled() => break,
-                () = self.handle.wake.notified() => {}
+                () = self.handle.woken() => {}
                 Some(finished) = self.durable.recv() => self.landed(finished).await,
                 () = tokio::time::sleep(TICK) => {
                     ticks = ticks.wrapping_add(1);
@@ -136,8 +111,8 @@ impl Dispatcher {
     }
 
     async fn step(&mut self, everywhere: bool) -> Result<(), StoreError> {
-        let told = std::mem::take(&mut *self.handle.news.lock().unwrap_or_else(PoisonError::into_inner));
-        for (lane, queue) in told.queues {
+        let told = self.handle.take();
+        for (lane, queue) in told.places {
             self.heads.note(lane, queue);
         }
         if everywhere || told.everywhere {
@@ -290,7 +265,7 @@ impl Dispatcher {
             Err(error) => {
                 for call in calls {
                     self.heads.note(call.message.lane, call.message.queue);
-                    self.forget(call.app.number, &call.message);
+                    self.forget(call.app.number, call.message.id, call.message.openid);
                 }
                 return Err(error);
             }
@@ -299,7 +274,7 @@ impl Dispatcher {
             if !armed {
                 // Cancelled or expired meanwhile: somebody else has settled it, or will.
                 self.gates.probe(call.app.number, false);
-                self.forget(call.app.number, &call.message);
+                self.forget(call.app.number, call.message.id, call.message.openid);
                 continue;
             }
             let (shared, finished) = (self.shared.clone(), self.finished.clone());
@@ -325,9 +300,10 @@ impl Dispatcher {
         }
     }
 
-    fn forget(&mut self, app: i64, message: &Claimed) {
-        self.heads.release(message.id);
-        self.flying.remove(&(app, message.openid.clone()));
+    /// Its slot is free, its person may get another message.
+    fn forget(&mut self, app: i64, message: MessageId, openid: String) {
+        self.heads.release(message);
+        self.flying.remove(&(app, openid));
         self.outstanding = self.outstanding.saturating_sub(1);
         if let Some(state) = self.apps.get_mut(&app) {
             state.outstanding = state.outstanding.saturating_sub(1);
@@ -337,12 +313,7 @@ impl Dispatcher {
     /// An outcome is durable: its slot is free, its person may get the next message.
     async fn landed(&mut self, finished: Finished) {
         let Finished { app, settlement, closing } = finished;
-        self.heads.release(settlement.id);
-        self.flying.remove(&(app, settlement.openid.clone()));
-        self.outstanding = self.outstanding.saturating_sub(1);
-        if let Some(state) = self.apps.get_mut(&app) {
-            state.outstanding = state.outstanding.saturating_sub(1);
-        }
+        self.forget(app, settlement.id, settlement.openid.clone());
         if let Settled::Again { queue, due_at, .. } | Settled::GivenBack { queue, due_at, .. } =
             settlement.result
         {
