@@ -1,0 +1,311 @@
+//! The test bed: a store with its lanes taken, time that stands still, and short words for what tests do all the time.
+
+use std::sync::Arc;
+
+use domain::ledger::{Subscription, TemplateKind};
+use domain::message::{Outcome, State};
+use domain::{Clock, Entropy, InboxId, Lane, ManualClock, MessageId, Millis, SeededEntropy};
+use sha2::{Digest, Sha256};
+use store::hot::append::{Appended, InboxKind, NewInboxRow};
+use store::hot::apply::{Act, ActKind, Application, ToApply};
+use store::hot::arm::Arm;
+use store::hot::enqueue::{Enqueued, Idempotency, NewMessage, Priority, Queue};
+use store::hot::settle::{Settled, Settlement};
+use store::lanes::Epochs;
+use store::messages::StoredMessage;
+use store::templates::SyncedTemplate;
+use store::{MasterKey, OpenOptions, Role, Store};
+
+/// The app of nearly every test.
+pub(crate) const APP: i64 = 1;
+/// The template of nearly every test.
+pub(crate) const T: &str = "template-one";
+/// When every test begins.
+pub(crate) const START: Millis = 1_800_000_000_000;
+
+/// A store and what a test needs beside it.
+pub(crate) struct Bed {
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) entropy: Arc<SeededEntropy>,
+    pub(crate) master: MasterKey,
+    pub(crate) epochs: Epochs,
+    /// Number of [`T`].
+    pub(crate) template: i64,
+    pub(crate) dir: tempfile::TempDir,
+}
+
+/// An armed attempt.
+#[derive(Debug, Clone)]
+pub(crate) struct Flight {
+    pub(crate) settlement: Settlement,
+    pub(crate) queue: Queue,
+    pub(crate) due_at: Millis,
+    pub(crate) expire_at: Millis,
+}
+
+impl Bed {
+    /// A fresh SQLite store as a worker has it.
+    pub(crate) async fn sqlite() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::new(START));
+        let entropy = Arc::new(SeededEntropy::new(7));
+        let (master, _) = MasterKey::generate(&*entropy);
+        let url = url(&dir);
+        let options = OpenOptions { url, master: master.clone(), role: Role::Worker };
+        let store = Store::open(options, clock.clone(), entropy.clone()).await.unwrap();
+        let epochs = store.take_all_lanes("bed".into(), START).await.unwrap();
+        let mut bed = Self { store, clock, entropy, master, epochs, template: 0, dir };
+        bed.template = bed.sync(T, TemplateKind::OneTime).await;
+        bed
+    }
+
+    /// Opens the same file once more.
+    pub(crate) async fn open(&self, role: Role) -> Result<Store, store::OpenError> {
+        let options = OpenOptions { url: url(&self.dir), master: self.master.clone(), role };
+        Store::open(options, self.clock.clone(), self.entropy.clone()).await
+    }
+
+    pub(crate) fn now(&self) -> Millis {
+        self.clock.now()
+    }
+
+    pub(crate) fn lane(&self, openid: &str) -> Lane {
+        self.store.lanes().of_openid(openid)
+    }
+
+    /// Makes a template known as `kind`; gives its number.
+    pub(crate) async fn sync(&self, template_id: &str, kind: TemplateKind) -> i64 {
+        let template = SyncedTemplate {
+            template_id: template_id.into(),
+            title: template_id.into(),
+            kind,
+            content: String::new(),
+            example: String::new(),
+            fields: "[]".into(),
+        };
+        self.store.sync_templates(APP, vec![template], self.now()).await.unwrap();
+        self.store.template(APP, template_id).await.unwrap().unwrap().number
+    }
+
+    /// An inbox row; its digest is that of kind, openid, time and body.
+    pub(crate) fn row(&self, kind: InboxKind, openid: &str, event_at: Millis, body: &str) -> NewInboxRow {
+        let text = format!("{}|{openid}|{event_at}|{body}", kind.as_str());
+        let mut digest = [0; 16];
+        digest.copy_from_slice(&Sha256::digest(text)[..16]);
+        NewInboxRow {
+            id: InboxId::new(self.now(), self.lane(openid), &*self.entropy),
+            app: APP,
+            event_at,
+            digest,
+            received_at: self.now(),
+            kind,
+            openid: openid.into(),
+            body: body.into(),
+            verdict: None,
+            reason: None,
+        }
+    }
+
+    /// What the owner makes of an appended row.
+    pub(crate) fn to_apply(&self, row: &NewInboxRow, acts: Vec<Act>) -> ToApply {
+        ToApply {
+            id: row.id,
+            epoch: self.epochs.of(row.id.lane()),
+            app: APP,
+            openid: row.openid.clone(),
+            at: self.now(),
+            acts,
+            set_aside: None,
+        }
+    }
+
+    /// Appends an event and gives what there is to apply.
+    pub(crate) async fn arrive(&self, kind: InboxKind, openid: &str, acts: Vec<Act>) -> ToApply {
+        let unique = format!("{acts:?} {}", self.entropy.next_u64());
+        let row = self.row(kind, openid, self.now(), &unique);
+        let to_apply = self.to_apply(&row, acts);
+        assert_eq!(self.store.append(vec![row]).await.unwrap(), [Appended::New]);
+        to_apply
+    }
+
+    /// Appends an event and applies it.
+    pub(crate) async fn event(&self, openid: &str, acts: Vec<Act>) -> Application {
+        let row = self.arrive(InboxKind::Popup, openid, acts).await;
+        self.store.apply(vec![row]).await.unwrap()[0]
+    }
+
+    /// So many accepts in popups, now.
+    pub(crate) async fn grant(&self, openid: &str, count: usize) {
+        let mut events = Vec::new();
+        for _ in 0..count {
+            events.push(
+                self.arrive(InboxKind::Popup, openid, vec![act(T, ActKind::Grant { at: self.now() })]).await,
+            );
+        }
+        let outcome = self.store.apply(events).await.unwrap();
+        assert!(outcome.iter().all(|done| *done == Application::Done), "{outcome:?}");
+    }
+
+    /// The sent event of a message to `openid`.
+    pub(crate) async fn receipt(&self, openid: &str, msgid: Option<u64>, code: i64) -> Application {
+        let row = self.arrive(InboxKind::Sent, openid, vec![receipt(msgid, code, self.now())]).await;
+        self.store.apply(vec![row]).await.unwrap()[0]
+    }
+
+    /// A message that is due now, of [`T`] and normal priority.
+    pub(crate) fn message(&self, openid: &str) -> NewMessage {
+        NewMessage {
+            id: MessageId::new(self.now(), self.lane(openid), &*self.entropy),
+            app: APP,
+            template: self.template,
+            openid: openid.into(),
+            queue: Queue::single(APP, Priority::Normal),
+            data: r#"{"thing1":"水费"}"#.into(),
+            page: Some("pages/bill?id=1".into()),
+            version: "formal".into(),
+            lang: "zh_CN".into(),
+            due_at: self.now(),
+            expire_at: self.now() + 72 * 3_600_000,
+            state: State::Queued,
+            idempotency: None,
+            needs_grant: false,
+        }
+    }
+
+    /// Such a message with an idempotency key.
+    pub(crate) fn keyed(&self, openid: &str, key: &str, body: u8) -> NewMessage {
+        let lane = self.store.lanes().of_key(APP, key);
+        let idempotency = Some(Idempotency { lane, key: key.into(), digest: [body; 32] });
+        NewMessage { idempotency, ..self.message(openid) }
+    }
+
+    pub(crate) async fn enqueue(&self, message: NewMessage) -> Enqueued {
+        self.store.enqueue(vec![message]).await.unwrap()[0]
+    }
+
+    /// Enqueues a plain message.
+    pub(crate) async fn queued(&self, openid: &str) -> MessageId {
+        let message = self.message(openid);
+        let id = message.id;
+        assert_eq!(self.enqueue(message).await, Enqueued::Accepted);
+        id
+    }
+
+    /// Arms a message that waits, whatever its queue; panics where it does not wait.
+    pub(crate) async fn arm(&self, id: MessageId) -> Flight {
+        let (arm, flight) = self.ready(id).await;
+        assert_eq!(self.store.arm(vec![arm]).await.unwrap(), [true], "{id} is armed");
+        flight
+    }
+
+    /// What arming a waiting message takes, and the flight that it begins.
+    pub(crate) async fn ready(&self, id: MessageId) -> (Arm, Flight) {
+        let stored = self.stored(id).await;
+        let heads = self.store.claim(id.lane(), stored.queue, self.now(), 10_000).await.unwrap();
+        let head = heads.into_iter().find(|head| head.id == id).expect("the message waits and is due");
+        let epoch = self.epochs.of(id.lane());
+        let attempt = head.attempts + 1;
+        let (queue, due_at) = (head.queue, head.due_at);
+        let arm = Arm { lane: head.lane, epoch, queue, due_at, id, attempt, at: self.now() };
+        let settlement = Settlement {
+            lane: head.lane,
+            epoch,
+            id,
+            attempt,
+            template: head.template,
+            openid: head.openid,
+            attempt_at: self.now(),
+            at: self.now(),
+            result: Settled::Outcome(Outcome::Unknown),
+            errcode: None,
+            errmsg: None,
+        };
+        (arm, Flight { settlement, queue, due_at, expire_at: head.expire_at })
+    }
+
+    /// Settles an attempt; gives whether it counted.
+    pub(crate) async fn settle(&self, flight: &Flight, result: Settled) -> bool {
+        let settlement = Settlement { result, at: self.now(), ..flight.settlement.clone() };
+        self.store.settle(vec![settlement]).await.unwrap()[0]
+    }
+
+    /// Enqueues, arms, settles.
+    pub(crate) async fn sent(&self, openid: &str, outcome: Outcome) -> MessageId {
+        let id = self.queued(openid).await;
+        let flight = self.arm(id).await;
+        assert!(self.settle(&flight, Settled::Outcome(outcome)).await);
+        id
+    }
+
+    pub(crate) async fn stored(&self, id: MessageId) -> StoredMessage {
+        self.store.message(APP, id).await.unwrap().expect("the message is stored")
+    }
+
+    pub(crate) async fn state(&self, id: MessageId) -> State {
+        self.stored(id).await.position.state
+    }
+
+    /// Subscription and open messages of [`T`].
+    pub(crate) async fn subscription(&self, openid: &str) -> (Subscription, i64) {
+        let found = self.store.subscriptions_of(APP, openid, Some(T)).await.unwrap();
+        found.into_iter().next().map(|s| (s.subscription, s.reserved)).unwrap_or_default()
+    }
+
+    pub(crate) async fn balance(&self, openid: &str) -> i64 {
+        self.subscription(openid).await.0.balance
+    }
+
+    /// I8 for everybody: the entries add up to the balance, each to the balance beside it, oldest first.
+    pub(crate) async fn check_ledgers(&self) -> usize {
+        let (all, next) = self.store.subscriptions(APP, None, None, 100_000).await.unwrap();
+        assert_eq!(next, None);
+        for s in &all {
+            let entries = self.store.ledger_of(APP, &s.openid, &s.template_id).await.unwrap();
+            let mut sum = 0;
+            for stored in &entries {
+                sum += stored.entry.delta;
+                assert_eq!(stored.entry.balance, sum, "{} {entries:?}", s.openid);
+                assert!(sum >= 0);
+            }
+            assert!(entries.windows(2).all(|pair| pair[0].id < pair[1].id), "oldest first");
+            assert_eq!(s.subscription.balance, sum, "{} {entries:?}", s.openid);
+        }
+        all.len()
+    }
+}
+
+impl Flight {
+    /// Tried again from now on.
+    pub(crate) fn again(&self, due_at: Millis, ambiguous: bool) -> Settled {
+        Settled::Again { queue: self.queue, due_at, expire_at: self.expire_at, ambiguous }
+    }
+
+    pub(crate) fn given_back(&self) -> Settled {
+        Settled::GivenBack { queue: self.queue, due_at: self.due_at, expire_at: self.expire_at }
+    }
+}
+
+pub(crate) fn url(dir: &tempfile::TempDir) -> String {
+    format!("sqlite:{}", dir.path().join("hongyan.db").display())
+}
+
+pub(crate) fn act(template_id: &str, kind: ActKind) -> Act {
+    Act { template_id: template_id.into(), kind }
+}
+
+pub(crate) fn receipt(msgid: Option<u64>, code: i64, at: Millis) -> Act {
+    let status = if code == 0 { "success" } else { "failed:system failed" }.to_owned();
+    act(T, ActKind::Receipt { msgid, code, status, at })
+}
+
+/// The n-th person.
+pub(crate) fn openid(n: usize) -> String {
+    format!("oTEST{n:023}")
+}
+
+pub(crate) const ACCEPTED: Outcome = Outcome::Accepted { msgid: None };
+
+pub(crate) fn accepted(msgid: u64) -> Outcome {
+    Outcome::Accepted { msgid: Some(msgid) }
+}

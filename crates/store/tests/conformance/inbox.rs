@@ -1,0 +1,172 @@
+//! Appending: one row per event however often it is pushed (I2); what waits and what does not.
+
+use std::collections::HashSet;
+
+use store::hot::append::{Appended, InboxKind, Verdict};
+use store::hot::apply::{ActKind, Application};
+
+use crate::bed::{APP, Bed, START, T, act, openid};
+
+pub(crate) async fn a_push_is_new_once(bed: &Bed) {
+    let (a, b) = (openid(1), openid(2));
+    let row = |openid: &str, body: &str| bed.row(InboxKind::Popup, openid, START, body);
+    let first = row(&a, "x");
+    let batch = vec![first.clone(), row(&b, "x"), row(&a, "x"), row(&a, "y"), row(&a, "x")];
+    let verdicts = bed.store.append(batch).await.unwrap();
+    use Appended::{New, Repeated};
+    assert_eq!(verdicts, [New, New, Repeated, New, Repeated]);
+    assert_eq!(bed.store.append(vec![row(&a, "x"), row(&b, "z")]).await.unwrap(), [Repeated, New]);
+    let stored = bed.store.callback(APP, first.id).await.unwrap().unwrap();
+    assert_eq!((stored.pushes, stored.body.as_str(), stored.verdict), (4, "x", None));
+    assert_eq!(stored.kind, InboxKind::Popup);
+    assert_eq!(stored.openid, a);
+    let (all, next) = bed.store.callbacks(APP, None, None, 100).await.unwrap();
+    assert_eq!((all.len(), next), (4, None));
+    // Another time of the event is another event, though its text be the same.
+    let later = bed.row(InboxKind::Popup, &a, START + 1_000, "x");
+    assert_eq!(bed.store.append(vec![later]).await.unwrap(), [New]);
+}
+
+pub(crate) async fn many_tasks_push_the_same_event(bed: &Bed) {
+    let mut tasks = tokio::task::JoinSet::new();
+    for task in 0..40 {
+        let rows: Vec<_> =
+            (0..10).map(|n| bed.row(InboxKind::Popup, &openid(n), START, &format!("event {n}"))).collect();
+        let store = bed.store.clone();
+        tasks.spawn(async move {
+            let mut new = 0;
+            // Every other task pushes its rows one by one.
+            let batches =
+                if task % 2 == 0 { vec![rows] } else { rows.into_iter().map(|r| vec![r]).collect() };
+            for batch in batches {
+                let verdicts = store.append(batch).await.unwrap();
+                new += verdicts.iter().filter(|v| **v == Appended::New).count();
+            }
+            new
+        });
+    }
+    let new: usize = tasks.join_all().await.into_iter().sum();
+    assert_eq!(new, 10, "each event is new to exactly one caller");
+    let (all, _) = bed.store.callbacks(APP, None, None, 100).await.unwrap();
+    assert_eq!(all.len(), 10);
+    assert!(all.iter().all(|row| row.pushes == 40), "{all:?}");
+}
+
+pub(crate) async fn a_push_after_applying_changes_nothing(bed: &Bed) {
+    let a = openid(1);
+    let row = bed.row(InboxKind::Popup, &a, START, "x");
+    let to_apply = bed.to_apply(&row, vec![act(T, ActKind::Grant { at: START })]);
+    bed.store.append(vec![row.clone()]).await.unwrap();
+    assert_eq!(bed.store.apply(vec![to_apply.clone()]).await.unwrap(), [Application::Done]);
+    let again = bed.row(InboxKind::Popup, &a, START, "x");
+    assert_eq!(bed.store.append(vec![again]).await.unwrap(), [Appended::Repeated]);
+    assert!(bed.store.pending(row.id.lane(), None, 10).await.unwrap().is_empty());
+    assert_eq!(bed.store.apply(vec![to_apply]).await.unwrap(), [Application::NotOurs]);
+    assert_eq!(bed.balance(&a).await, 1);
+    let stored = bed.store.callback(APP, row.id).await.unwrap().unwrap();
+    assert_eq!((stored.pushes, stored.verdict), (2, Some(Verdict::Applied)));
+    let effects = stored.effects.expect("its effects are kept");
+    assert!(effects.contains(T) && effects.contains("\"delta\":1"), "{effects}");
+}
+
+pub(crate) async fn what_waits_is_listed_by_lane(bed: &Bed) {
+    bed.store.hints().take();
+    let mut lanes = HashSet::new();
+    let mut ids = Vec::new();
+    for n in 0..30 {
+        bed.clock.advance(1);
+        let row = bed.row(InboxKind::Popup, &openid(n % 10), START, &format!("{n}"));
+        lanes.insert(row.id.lane());
+        ids.push(row.id);
+        bed.store.append(vec![row]).await.unwrap();
+    }
+    assert_eq!(bed.store.hints().take().inbox, lanes);
+    let listed = bed.store.lanes_with_pending().await.unwrap();
+    assert!(listed.is_sorted(), "{listed:?}");
+    assert_eq!(HashSet::from_iter(listed), lanes);
+    assert_eq!(bed.store.oldest_pending().await.unwrap(), Some(START + 1));
+    let mut found = Vec::new();
+    for lane in &lanes {
+        let mut after = None;
+        loop {
+            let page = bed.store.pending(*lane, after, 2).await.unwrap();
+            let Some(last) = page.last() else { break };
+            after = Some(last.id);
+            found.extend(page.iter().map(|row| row.id));
+        }
+    }
+    found.sort_unstable();
+    assert_eq!(found, ids, "each once, in pages");
+    let ages = bed.store.pending(bed.lane(&openid(3)), None, 100).await.unwrap();
+    assert!(ages.is_sorted_by_key(|row| row.id), "in arrival order");
+}
+
+pub(crate) async fn what_was_set_aside_waits_for_a_replay(bed: &Bed) {
+    let a = openid(1);
+    for (body, verdict) in [("q", Verdict::Quarantined), ("i", Verdict::Ignored)] {
+        let mut row = bed.row(InboxKind::Popup, &a, START, body);
+        row.verdict = Some(verdict);
+        row.reason = Some("stale".into());
+        let id = row.id;
+        bed.store.append(vec![row]).await.unwrap();
+        assert!(bed.store.lanes_with_pending().await.unwrap().is_empty());
+        assert!(bed.store.pending(id.lane(), None, 10).await.unwrap().is_empty());
+        let (listed, _) = bed.store.callbacks(APP, Some(verdict), None, 10).await.unwrap();
+        assert_eq!(listed.len(), 1);
+        assert_eq!(listed[0].reason.as_deref(), Some("stale"));
+        assert!(!bed.store.replay(APP + 1, id).await.unwrap(), "another app's row");
+        assert!(bed.store.replay(APP, id).await.unwrap());
+        assert!(!bed.store.replay(APP, id).await.unwrap(), "only once");
+        assert_eq!(bed.store.pending(id.lane(), None, 10).await.unwrap().len(), 1);
+        let mut to_apply = bed.to_apply(
+            &bed.row(InboxKind::Popup, &a, START, body),
+            vec![act(T, ActKind::Grant { at: START })],
+        );
+        to_apply.id = id;
+        assert_eq!(bed.store.apply(vec![to_apply]).await.unwrap(), [Application::Done]);
+        assert!(!bed.store.replay(APP, id).await.unwrap(), "what was applied is not applied again");
+    }
+    assert_eq!(bed.balance(&a).await, 2);
+    let mut chat = bed.row(InboxKind::Chat, &a, START, "");
+    chat.verdict = Some(Verdict::Ignored);
+    let id = chat.id;
+    bed.store.append(vec![chat]).await.unwrap();
+    assert!(!bed.store.replay(APP, id).await.unwrap(), "a chat has nothing to apply");
+}
+
+pub(crate) async fn the_inbox_is_read_in_pages(bed: &Bed) {
+    let mut ids = Vec::new();
+    for n in 0..25 {
+        bed.clock.advance(1);
+        let row = bed.row(InboxKind::Event, &openid(n), START, "e");
+        ids.push(row.id);
+        bed.store.append(vec![row]).await.unwrap();
+    }
+    let (mut before, mut read) = (None, Vec::new());
+    loop {
+        let (page, next) = bed.store.callbacks(APP, None, before, 10).await.unwrap();
+        read.extend(page.iter().map(|row| row.id));
+        before = next;
+        if before.is_none() {
+            break;
+        }
+    }
+    ids.reverse();
+    assert_eq!(read, ids);
+    assert!(bed.store.callbacks(APP + 1, None, None, 10).await.unwrap().0.is_empty());
+    assert!(bed.store.callback(APP + 1, ids[0]).await.unwrap().is_none(), "another app's row (I16)");
+}
+
+pub(crate) async fn a_filtered_inbox_page_goes_on_after_ten_thousand(bed: &Bed) {
+    let mut old = bed.row(InboxKind::Popup, &openid(0), START, "old");
+    old.verdict = Some(Verdict::Quarantined);
+    bed.store.append(vec![old.clone()]).await.unwrap();
+    bed.clock.advance(1_000);
+    let rows = (0..10_000).map(|n| bed.row(InboxKind::Popup, &openid(n), START, "new")).collect();
+    bed.store.append(rows).await.unwrap();
+    let (page, next) = bed.store.callbacks(APP, Some(Verdict::Quarantined), None, 10).await.unwrap();
+    assert!(page.is_empty());
+    let next = next.expect("there may be more");
+    let (page, _) = bed.store.callbacks(APP, Some(Verdict::Quarantined), Some(next), 10).await.unwrap();
+    assert_eq!(page.iter().map(|row| row.id).collect::<Vec<_>>(), [old.id]);
+}

@@ -1,0 +1,86 @@
+//! What every engine's store must do, as functions over a [`bed::Bed`]; the list below runs each of them on SQLite.
+//! PostgreSQL joins by a second bed and a second line. What only a file has stands in `files`.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test tells by panicking"
+)]
+
+mod applying;
+mod bed;
+mod changing;
+mod committing;
+mod dispatching;
+mod enqueueing;
+mod files;
+mod inbox;
+mod ledger_property;
+mod listing;
+mod rare;
+mod receipts;
+mod settling;
+
+macro_rules! suite {
+    ($engine:ident: $($room:ident { $($case:ident),+ $(,)? })+) => {
+        mod $engine {
+            $(mod $room {
+                $(#[tokio::test]
+                async fn $case() {
+                    let bed = crate::bed::Bed::$engine().await;
+                    crate::$room::$case(&bed).await;
+                    bed.check_ledgers().await;
+                })+
+            })+
+        }
+    };
+}
+
+suite! { sqlite:
+    inbox {
+        a_push_is_new_once, many_tasks_push_the_same_event, a_push_after_applying_changes_nothing,
+        what_waits_is_listed_by_lane, what_was_set_aside_waits_for_a_replay, the_inbox_is_read_in_pages,
+        a_filtered_inbox_page_goes_on_after_ten_thousand,
+    }
+    applying {
+        one_event_speaks_of_several_templates, the_status_is_that_of_the_latest_createtime,
+        a_change_reject_takes_earlier_grants, a_long_term_template_counts_nothing, another_epoch_applies_nothing,
+        a_row_is_applied_once, what_is_set_aside_has_no_effect, the_whole_ledger_is_read_in_pages,
+    }
+    ledger_property { any_batches_equal_one_act_at_a_time }
+    enqueueing {
+        a_message_is_stored_as_given, a_key_answers_its_message, racing_calls_with_one_key_make_one_message,
+        a_key_is_free_after_a_day, a_message_may_need_a_grant, a_refused_message_gives_its_key_back,
+    }
+    dispatching {
+        a_queue_is_claimed_by_due_time, what_waits_is_told_by_queue, a_message_is_armed_once,
+        another_epoch_arms_nothing, what_no_longer_waits_is_not_armed, a_batch_arms_what_it_can,
+    }
+    settling {
+        accepted_spends_a_grant, accepted_at_zero_finds_a_grant, refused_zeroes_the_balance, failed_takes_no_grant,
+        unknown_keeps_its_reservation, a_retry_waits_again, what_is_given_back_has_not_been_tried,
+        only_its_own_attempt_and_epoch_settle, a_cancel_while_sending_forbids_the_retry,
+        a_batch_settles_one_person_several_times, a_long_term_send_spends_nothing, what_an_owner_lost_is_unknown,
+    }
+    receipts {
+        a_receipt_finds_its_msgid, without_msgids_receipts_come_in_send_order, several_receipts_of_one_batch,
+        a_receipt_waits_for_the_answer_under_way, a_receipt_resolves_an_unknown,
+        accepted_ones_come_before_an_unknown, delivered_stands_against_a_later_word,
+        a_strangers_receipt_changes_nothing, a_receipt_takes_its_message_out_of_the_queue,
+        a_resent_message_keeps_the_chain_whole,
+    }
+    changing {
+        a_waiting_message_is_cancelled, what_may_have_been_sent_cannot_be_unsent, what_ended_badly_is_resent,
+        a_sweep_expires_what_is_over, whoever_waits_is_woken,
+    }
+    listing { pages_lose_and_repeat_nothing, a_filtered_page_goes_on_after_ten_thousand }
+    committing {
+        each_caller_gets_its_own_answers, one_bad_row_fails_its_caller_alone, callers_that_give_up_harm_nobody,
+    }
+    rare {
+        an_app_keeps_its_secrets, names_of_apps_are_unique, a_removed_app_leaves_its_number_unused,
+        a_token_is_swapped_by_one, a_gate_closes_and_opens, a_key_is_found_by_its_digest, a_sync_tells_what_is_gone,
+        each_taking_raises_every_epoch,
+    }
+}
