@@ -124,7 +124,7 @@ pub(crate) async fn a_sweep_expires_what_is_over(bed: &Bed) {
 
 pub(crate) async fn whoever_waits_is_woken(bed: &Bed) {
     let a = openid(1);
-    let mut quickest = Duration::MAX;
+    let mut quickest = [Duration::MAX; 3];
     for way in 0..12 {
         let id = bed.queued(&a).await;
         let (store, looked) = (bed.store.clone(), tokio::time::Instant::now());
@@ -140,9 +140,10 @@ pub(crate) async fn whoever_waits_is_woken(bed: &Bed) {
         let settled = waiting.await.unwrap().unwrap().unwrap();
         let state = [State::Cancelled, State::Expired, State::Accepted][way % 3];
         assert_eq!(settled.position.state, state);
-        quickest = quickest.min(looked.elapsed());
+        quickest[way % 3] = quickest[way % 3].min(looked.elapsed());
     }
-    assert!(quickest < Duration::from_millis(90), "woken, not found by looking again: {quickest:?}");
+    let woken = quickest.iter().all(|time| *time < Duration::from_millis(90));
+    assert!(woken, "woken, not found by looking again: {quickest:?}");
     let id = bed.queued(&a).await;
     let still = bed.store.wait_settled(APP, id, Duration::from_millis(10)).await.unwrap().unwrap();
     assert_eq!(still.position.state, State::Queued, "patience ends");
