@@ -7,7 +7,8 @@ use sqlx::sqlite::SqliteRow;
 use crate::Store;
 use crate::error::StoreError;
 use crate::hot::append::{Appended, InboxKind, NewInboxRow, Verdict};
-use crate::hot::apply::{self, Application, Pending, ToApply};
+use crate::hot::apply::{Application, ToApply};
+use crate::hot::pending::{self, Pending};
 use crate::hot::{hex, uuid};
 use crate::sqlite::writer::Job;
 
@@ -64,7 +65,7 @@ impl Store {
         after: Option<InboxId>,
         limit: i64,
     ) -> Result<Vec<Pending>, StoreError> {
-        apply::pending(&self.readers, lane, after, limit).await
+        pending::pending(&self.readers, lane, after, limit).await
     }
 
     /// Lanes that have rows waiting, whoever appended them.
@@ -72,7 +73,7 @@ impl Store {
     /// # Errors
     /// Where the database is away.
     pub async fn lanes_with_pending(&self) -> Result<Vec<Lane>, StoreError> {
-        let lanes: Vec<u16> = sqlx::query_scalar(apply::PENDING_LANES).fetch_all(&self.readers).await?;
+        let lanes: Vec<u16> = sqlx::query_scalar(pending::PENDING_LANES).fetch_all(&self.readers).await?;
         Ok(lanes.into_iter().map(Lane).collect())
     }
 

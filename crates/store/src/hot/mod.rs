@@ -7,6 +7,7 @@ pub mod apply;
 pub mod arm;
 pub mod claim;
 pub mod enqueue;
+pub mod pending;
 pub mod receipts;
 pub mod settle;
 

@@ -45,17 +45,17 @@ pub(crate) async fn what_may_have_been_sent_cannot_be_unsent(bed: &Bed) {
 }
 
 pub(crate) async fn what_ended_badly_is_resent(bed: &Bed) {
-    let a = openid(1);
-    bed.grant(&a, 5).await;
     let mut ended = Vec::new();
-    for outcome in [Outcome::Failed, Outcome::Refused, Outcome::Unknown] {
-        ended.push((bed.sent(&a, outcome).await, 1));
+    for (n, outcome) in [Outcome::Failed, Outcome::Refused, Outcome::Unknown].into_iter().enumerate() {
+        bed.grant(&openid(n), 5).await;
+        ended.push((bed.sent(&openid(n), outcome).await, openid(n), 1));
     }
-    let id = bed.queued(&a).await;
+    bed.grant(&openid(3), 5).await;
+    let id = bed.queued(&openid(3)).await;
     bed.store.cancel(APP, id).await.unwrap();
-    ended.push((id, 0));
+    ended.push((id, openid(3), 0));
     bed.clock.advance(MINUTE);
-    for (id, attempts) in ended {
+    for (id, a, attempts) in ended {
         bed.store.hints().take();
         let (now, expire_at) = (bed.now(), bed.now() + HOUR);
         let before = bed.state(id).await;
@@ -74,23 +74,11 @@ pub(crate) async fn what_ended_badly_is_resent(bed: &Bed) {
         assert_eq!(usize::try_from(flight.settlement.attempt).unwrap(), attempts + 1);
         assert!(bed.settle(&flight, Settled::Outcome(ACCEPTED)).await);
         assert_eq!(bed.stored(id).await.attempts.len(), attempts + 1);
-        assert_eq!(
-            bed.subscription(&a).await.1,
-            if before == State::Unknown { 0 } else { after_open(bed, &a).await }
-        );
+        assert_eq!(bed.subscription(&a).await.1, 0);
         let again = bed.store.resend(APP, id, now, expire_at).await.unwrap().unwrap();
         assert_eq!(again.0, again.1, "what was accepted is not sent twice");
-        // Keep the others out of this one's count.
-        bed.receipt(&a, None, 0).await;
     }
     bed.check_ledgers().await;
-}
-
-/// Open messages of a person, counted from the messages themselves.
-async fn after_open(bed: &Bed, openid: &str) -> i64 {
-    let page = bed.store.messages(APP, Default::default(), None, 100).await.unwrap();
-    let open = page.items.iter().filter(|m| m.openid == openid && m.position.state.is_open()).count();
-    i64::try_from(open).unwrap()
 }
 
 pub(crate) async fn a_sweep_expires_what_is_over(bed: &Bed) {
@@ -136,7 +124,7 @@ pub(crate) async fn a_sweep_expires_what_is_over(bed: &Bed) {
 
 pub(crate) async fn whoever_waits_is_woken(bed: &Bed) {
     let a = openid(1);
-    let mut quickest = Duration::MAX;
+    let mut quickest = [Duration::MAX; 3];
     for way in 0..12 {
         let id = bed.queued(&a).await;
         let (store, looked) = (bed.store.clone(), tokio::time::Instant::now());
@@ -152,9 +140,10 @@ pub(crate) async fn whoever_waits_is_woken(bed: &Bed) {
         let settled = waiting.await.unwrap().unwrap().unwrap();
         let state = [State::Cancelled, State::Expired, State::Accepted][way % 3];
         assert_eq!(settled.position.state, state);
-        quickest = quickest.min(looked.elapsed());
+        quickest[way % 3] = quickest[way % 3].min(looked.elapsed());
     }
-    assert!(quickest < Duration::from_millis(90), "woken, not found by looking again: {quickest:?}");
+    let woken = quickest.iter().all(|time| *time < Duration::from_millis(90));
+    assert!(woken, "woken, not found by looking again: {quickest:?}");
     let id = bed.queued(&a).await;
     let still = bed.store.wait_settled(APP, id, Duration::from_millis(10)).await.unwrap().unwrap();
     assert_eq!(still.position.state, State::Queued, "patience ends");
