@@ -1,5 +1,7 @@
 //! The two migration folders: equal numbers, and tables that are equal in all but the engines' own types.
 
+#![expect(clippy::unwrap_used, reason = "a test")]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
