@@ -84,11 +84,11 @@ pub(super) async fn load(
     Ok(book)
 }
 
-/// A subscription, its newest ledger entry, its newest sent message.
-type Found = (Subscription, Option<i64>, Option<Uuid>);
+/// A stored subscription, its newest ledger entry and the newest message that was sent under it.
+pub(super) type Stored = (Subscription, Option<i64>, Option<Uuid>);
 
-/// What is stored of a subscription: its columns from `status` to `last_sent`; `None` where a left join found none.
-pub(super) fn stored(row: &PgRow, from: usize) -> Result<Option<Found>, StoreError> {
+/// Reads the columns of a subscription from `status` to `last_sent`; `None` where a left join found none.
+pub(super) fn stored(row: &PgRow, from: usize) -> Result<Option<Stored>, StoreError> {
     let Some(status) = row.try_get::<Option<i16>, _>(from)? else { return Ok(None) };
     let subscription = Subscription {
         status: Status::try_from(status).map_err(|_| StoreError::Corrupt("subscription.status"))?,
