@@ -1,6 +1,4 @@
 //! The two migration folders: equal numbers, and tables that are equal in all but the engines' own types.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
-
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::collections::BTreeMap;

@@ -7,7 +7,7 @@
 //!   not fence under READ COMMITTED: it reads the lane as it was when the statement began.
 //! - Accounts and states are read first, changed in memory by the rules of `domain`, and written by the fenced
 //!   statement. This is sound since a lane's owner is their only writer; inside the owner, one call at a time may
-//!   touch a lane ([`client`]).
+//!   touch a lane (`client`).
 //! - A batch travels as one array per column (`unnest`), what is rare as JSON.
 
 mod accounts;
