@@ -175,7 +175,7 @@ pub(crate) struct Push {
     /// The data format that is set in WeChat's console [default: json]
     #[arg(long, value_enum)]
     pub(crate) callback_format: Option<FormatName>,
-    /// Where WeChat's server API is [default: https://api.weixin.qq.com]
+    /// Where WeChat's server API is [default: api.weixin.qq.com over https]
     #[arg(long, value_name = "URL")]
     pub(crate) api_base_url: Option<String>,
     /// A second callback path, such as /user; empty removes it
