@@ -28,7 +28,7 @@ pub(crate) async fn run(arguments: Demo) -> anyhow::Result<ExitCode> {
             false
         }
     };
-    narrator.summary(&stage, seen);
+    narrator.summary(&stage, seen, arguments.once);
     if seen && !arguments.once {
         asked_to_stop().await;
     }

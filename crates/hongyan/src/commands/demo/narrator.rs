@@ -39,8 +39,8 @@ impl Narrator {
         output::line(&format!("{} {:>2}. {error:#}", self.paint("31", "✗"), self.step + 1));
     }
 
-    /// The end of the story, and where to go on.
-    pub(super) fn summary(&self, stage: &Stage, seen: bool) {
+    /// The end of the story, and, unless everything is over with it, where to go on.
+    pub(super) fn summary(&self, stage: &Stage, seen: bool, over: bool) {
         output::line("");
         if !seen {
             output::line(&self.bold(say(
@@ -53,6 +53,9 @@ impl Narrator {
             "完成：2 条已送达，1 条因次数用完被微信拒绝，账目与模拟微信的记录一致。",
             "Done: 2 delivered, 1 refused since its grant was spent; the books agree with the simulated WeChat's own records.",
         )));
+        if over {
+            return;
+        }
         for (zh, en, url) in [
             ("模拟手机", "the phone", stage.phone()),
             ("服务首页", "the service", format!("{}/", stage.service_url)),
