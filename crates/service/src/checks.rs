@@ -26,7 +26,7 @@ pub fn page(text: &str) -> Result<String, FieldError> {
             "page must not be empty; leave it out where the card opens nothing.",
         );
     }
-    if page.contains("://") || page.starts_with("//") {
+    if page.contains("://") || text.starts_with("//") {
         return wrong(
             "page 应是小程序内的页面路径，例如 pages/index?id=1，而不是网址。",
             "page is a path inside the mini program, such as pages/index?id=1, not a URL.",
