@@ -113,7 +113,8 @@ where m.id in (select id from message where app = $1 and id < $2 order by id des
     and ($4 is null or s.state = $4) and ($5 is null or m.openid = $5) and ($6 is null or m.template = $6)
     and ($7 is null or m.id >= $7)
 order by m.id desc limit $8";
-const EARLIER: &str = "select at, errcode, errmsg, ambiguous from attempt where message = $1 order by number";
+const EARLIER: &str =
+    "select at, errcode, errmsg, ambiguous from attempt where message = $1 and number <= $2 order by number";
 
 impl Store {
     /// Keeps messages to be sent; the verdicts stand in the same order.
@@ -142,7 +143,11 @@ impl Store {
             .await?;
         let Some(mut message) = row.as_ref().map(stored).transpose()? else { return Ok(None) };
         let mut attempts = Vec::new();
-        for row in sqlx::query(EARLIER).bind(id.0.as_bytes().as_slice()).fetch_all(&self.readers).await? {
+        // What the row itself shows is not read again, though it be copied between the two statements.
+        let shown: i64 = row.as_ref().map_or(Ok(0), |row| row.try_get(15))?;
+        let earlier = shown - i64::from(!message.attempts.is_empty());
+        let statement = sqlx::query(EARLIER).bind(id.0.as_bytes().as_slice()).bind(earlier);
+        for row in statement.fetch_all(&self.readers).await? {
             attempts.push(Attempt {
                 at: row.try_get(0)?,
                 errcode: row.try_get(1)?,

@@ -87,8 +87,7 @@ pub(crate) async fn a_sweep_expires_what_is_over(bed: &Bed) {
     for n in 0..40 {
         let expire_at = START + if n % 4 == 0 { 10 * HOUR } else { HOUR };
         let queue = Queue::single(APP, if n % 2 == 0 { Priority::Bulk } else { Priority::Normal });
-        let due_at = START + i64::try_from(n).unwrap();
-        let message = NewMessage { expire_at, queue, due_at, ..bed.message(&openid(n % 7)) };
+        let message = NewMessage { expire_at, queue, ..bed.message(&openid(n % 7)) };
         if n % 4 == 0 {
             stays.push(message.id)
         } else {
