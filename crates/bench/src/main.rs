@@ -1,9 +1,13 @@
 #![doc = include_str!("../README.md")]
 
+mod callbacks;
+mod load;
+mod sends;
 mod shapes;
 mod store;
 
 use clap::{Parser, Subcommand};
+use tokio::runtime::Runtime;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -17,16 +21,22 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Bench {
+    /// Callbacks acknowledged and applied, beside a bare axum handler.
+    Callbacks(callbacks::Arguments),
+    /// Single messages through the REST interface to `accepted`, beside a bare hyper loop.
+    Sends(sends::Arguments),
     /// The layouts of the hot tables that were compared before the schema was fixed (ADR 1).
     Shapes(shapes::Arguments),
     /// The hot statements, SQLite beside PostgreSQL.
     Store(store::Arguments),
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<()> {
     match Arguments::parse().bench {
-        Bench::Shapes(arguments) => shapes::run(arguments).await,
-        Bench::Store(arguments) => store::run(arguments).await,
+        // These two keep their clients, the service and the simulator on threads of their own.
+        Bench::Callbacks(arguments) => callbacks::run(&arguments),
+        Bench::Sends(arguments) => sends::run(&arguments),
+        Bench::Shapes(arguments) => Runtime::new()?.block_on(shapes::run(arguments)),
+        Bench::Store(arguments) => Runtime::new()?.block_on(store::run(arguments)),
     }
 }

@@ -22,4 +22,5 @@ pub mod tokens;
 
 pub use error::{OpenError, StoreError};
 pub use secrets::MasterKey;
+pub use sqlite::work::Work;
 pub use store::{OpenOptions, Role, Store};

@@ -16,6 +16,7 @@ use crate::hot::enqueue::Queue;
 use crate::hot::settle::Settlement;
 use crate::secrets::MasterKey;
 use crate::sqlite::open::{self, Opened};
+use crate::sqlite::work::{Meter, Work};
 use crate::sqlite::writer::{Context, Job, Writer};
 use crate::templates::TemplateIds;
 
@@ -101,7 +102,13 @@ impl Store {
         let lanes = settle_meta(&mut writer, &options.master, clock.now()).await?;
         let last: i64 =
             sqlx::query_scalar("select coalesce(max(id), 0) from ledger").fetch_one(&mut writer).await?;
-        let context = Context { ledger_ids: LedgerIds::after(last), templates: TemplateIds::default() };
+        let context = Context {
+            ledger_ids: LedgerIds::after(last),
+            templates: TemplateIds::default(),
+            work: Meter::default(),
+            #[cfg(feature = "testing")]
+            delay: Default::default(),
+        };
         let seen: i64 = sqlx::query_scalar("pragma data_version").fetch_one(&mut writer).await?;
         let writer = Writer::start(writer, Arc::new(context), seen);
         let hints = Arc::new(Hints::default());
@@ -140,6 +147,18 @@ impl Store {
     pub async fn ping(&self) -> Result<(), StoreError> {
         sqlx::query("select 1").execute(&self.readers).await?;
         Ok(())
+    }
+
+    /// What the writer's time has gone to since the store was opened, by kind of work.
+    pub fn writer_work(&self) -> Vec<(&'static str, Work)> {
+        self.writer.context.work.read()
+    }
+
+    /// Lets every commit take so much longer: a slower disk, for benches.
+    #[cfg(feature = "testing")]
+    pub fn delay_commits(&self, delay: std::time::Duration) {
+        let micros = u64::try_from(delay.as_micros()).unwrap_or(0);
+        self.writer.context.delay.store(micros, std::sync::atomic::Ordering::Relaxed);
     }
 
     /// How safe a commit is: the writer's `journal_mode` and `synchronous` (`wal` and 2, which is FULL).

@@ -2,4 +2,5 @@
 
 pub(crate) mod batch;
 pub(crate) mod open;
+pub(crate) mod work;
 pub(crate) mod writer;

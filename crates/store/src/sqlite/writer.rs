@@ -12,6 +12,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::batch::{Batch, Call, Finish, run_calls};
+use super::work::{Kind, Meter};
 use crate::error::StoreError;
 use crate::hot::{append, apply, arm, enqueue, settle};
 use crate::templates::TemplateIds;
@@ -26,6 +27,10 @@ const FOREIGN_POLL: Duration = Duration::from_millis(100);
 pub(crate) struct Context {
     pub(crate) ledger_ids: LedgerIds,
     pub(crate) templates: TemplateIds,
+    pub(crate) work: Meter,
+    /// Microseconds that every commit waits before it syncs: how benches see a slower disk.
+    #[cfg(feature = "testing")]
+    pub(crate) delay: std::sync::atomic::AtomicU64,
 }
 
 pub(crate) type Cold =
@@ -70,6 +75,7 @@ pub(crate) struct Writer {
     bulk: mpsc::Sender<Job>,
     /// Wakes whoever watches for the commits of other processes.
     pub(crate) foreign: Arc<Notify>,
+    pub(crate) context: Arc<Context>,
 }
 
 impl Writer {
@@ -82,7 +88,7 @@ impl Writer {
         let foreign = Arc::new(Notify::new());
         let task = Task {
             db,
-            context,
+            context: Arc::clone(&context),
             urgent: urgent_jobs,
             bulk: bulk_jobs,
             foreign: Arc::clone(&foreign),
@@ -90,7 +96,7 @@ impl Writer {
             looked: Instant::now(),
         };
         tokio::spawn(task.run());
-        Self { urgent, bulk, foreign }
+        Self { urgent, bulk, foreign, context }
     }
 
     /// Hands rows of one kind to the writer and waits for the commit.
@@ -242,16 +248,49 @@ impl Task {
             }
         }
         let (db, context) = (&mut self.db, &*self.context);
+        let started = Instant::now();
         sqlx::query("begin immediate").execute(&mut *db).await?;
-        run_calls(db, appends, context, finish).await?;
-        run_calls(db, settles, context, finish).await?;
-        run_calls(db, applies, context, finish).await?;
-        run_calls(db, enqueues, context, finish).await?;
-        run_calls(db, arms, context, finish).await?;
-        for work in colds {
-            finish.push(work(db, context).await);
+        let begun = started.elapsed();
+        measured(Kind::Append, db, appends, context, finish).await?;
+        measured(Kind::Settle, db, settles, context, finish).await?;
+        measured(Kind::Apply, db, applies, context, finish).await?;
+        measured(Kind::Enqueue, db, enqueues, context, finish).await?;
+        measured(Kind::Arm, db, arms, context, finish).await?;
+        if !colds.is_empty() {
+            let (started, rows) = (Instant::now(), colds.len());
+            for work in colds {
+                finish.push(work(db, context).await);
+            }
+            context.work.add(Kind::Cold, rows, started.elapsed());
+        }
+        let started = Instant::now();
+        #[cfg(feature = "testing")]
+        match context.delay.load(std::sync::atomic::Ordering::Relaxed) {
+            0 => {}
+            // The runtime's own timer is too coarse for this.
+            micros => {
+                let nap = move || std::thread::sleep(Duration::from_micros(micros));
+                let _ = tokio::task::spawn_blocking(nap).await;
+            }
         }
         sqlx::query("commit").execute(db).await?;
+        context.work.add(Kind::Commit, 1, begun + started.elapsed());
         Ok(())
     }
+}
+
+async fn measured<B: Batch + 'static>(
+    kind: Kind,
+    db: &mut SqliteConnection,
+    calls: Vec<Call<B>>,
+    context: &Context,
+    finish: &mut Vec<Finish>,
+) -> Result<(), StoreError> {
+    if calls.is_empty() {
+        return Ok(());
+    }
+    let (started, rows) = (Instant::now(), calls.iter().map(|call| call.items.len()).sum());
+    let done = run_calls(db, calls, context, finish).await;
+    context.work.add(kind, rows, started.elapsed());
+    done
 }
