@@ -1,99 +1,89 @@
 //! Applies the inbox: reads what waits in each lane, says what it means, and lets the store write the effects.
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
 
-use domain::Lane;
+use domain::InboxId;
 use domain::clock::SECOND;
 use store::StoreError;
 use store::hot::append::Verdict;
 use store::hot::apply::{Act, ActKind, Application, Pending, ToApply};
+use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use wechat::callback::event::{self, Decision, Kind};
 
-use crate::told::Handle;
 use crate::{Shared, TICK};
 
-/// Rows read of one lane at a time, and rows applied in one commit.
-const READ: i64 = 256;
-const COMMIT: usize = 1_024;
-/// Ticks between looks at all lanes.
+/// Rows of one commit. More would keep callbacks waiting longer, fewer touch the same pages more often.
+const COMMIT: i64 = 512;
+/// While callbacks come in, applying pauses so many times as long as it took: they are acknowledged first.
+const DEFERENCE: u32 = 3;
+/// A pause at most; and an age of the backlog (milliseconds) from which on it only waits as long as it took.
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+const OLD: i64 = 5 * SECOND;
+/// Ticks between measurements of the backlog's age.
 const LOOK_EVERY: u32 = 10;
 
 pub(crate) struct Applier {
     shared: Shared,
-    handle: Handle<Lane>,
-    /// Lanes with a receipt that waits for an answer.
-    waiting: BTreeSet<Lane>,
+    told: Arc<Notify>,
+    /// Whether a receipt waits for an answer.
+    waiting: bool,
 }
 
 impl Applier {
-    pub(crate) fn start(shared: Shared, tasks: &TaskTracker) -> Handle<Lane> {
-        let handle = Handle::default();
-        let applier = Self { shared, handle: handle.clone(), waiting: BTreeSet::new() };
+    pub(crate) fn start(shared: Shared, tasks: &TaskTracker) -> Arc<Notify> {
+        let told = Arc::new(Notify::new());
+        let applier = Self { shared, told: Arc::clone(&told), waiting: false };
         tasks.spawn(applier.run());
-        handle
+        told
     }
 
     async fn run(mut self) {
         let mut ticks = 0u32;
-        let mut everywhere = true;
+        let mut look = true;
         loop {
-            let told = self.handle.take();
-            let mut lanes: BTreeSet<Lane> = told.places.into_iter().collect();
-            lanes.append(&mut self.waiting);
-            if let Err(error) = self.pass(lanes, everywhere || told.everywhere).await {
+            if look && let Err(error) = self.pass().await {
                 tracing::error!(%error, "the inbox could not be applied; trying again");
                 metrics::counter!("hongyan_apply_failures_total").increment(1);
                 tokio::time::sleep(TICK).await;
-                everywhere = true;
                 continue;
             }
             tokio::select! {
                 () = self.shared.stop.cancelled() => return,
-                () = self.handle.woken() => everywhere = false,
+                () = self.told.notified() => look = true,
                 () = tokio::time::sleep(TICK) => {
                     ticks = ticks.wrapping_add(1);
-                    everywhere = ticks.is_multiple_of(LOOK_EVERY);
+                    look = self.waiting || ticks.is_multiple_of(LOOK_EVERY);
                 }
             }
         }
     }
 
-    async fn pass(&mut self, mut lanes: BTreeSet<Lane>, everywhere: bool) -> Result<(), StoreError> {
+    /// Applies what waits, oldest first, until nothing does.
+    async fn pass(&mut self) -> Result<(), StoreError> {
         let store = self.shared.service.store().clone();
-        if everywhere {
-            lanes.extend(store.lanes_with_pending().await?);
-            let age = store.oldest_pending().await?.map_or(0, |since| self.shared.service.now() - since);
+        let mut after: Option<InboxId> = None;
+        self.waiting = false;
+        while !self.shared.stop.is_cancelled() {
+            let rows = store.pending(after, COMMIT).await?;
+            let oldest = rows.first().map_or(0, |row| self.shared.service.now() - row.received_at);
             #[expect(clippy::cast_precision_loss, reason = "a gauge")]
-            metrics::gauge!("hongyan_inbox_oldest_unapplied_seconds").set(age as f64 / SECOND as f64);
-        }
-        let mut batch = Vec::new();
-        for lane in lanes {
-            let mut after = None;
-            loop {
-                let rows = store.pending(lane, after, READ).await?;
-                after = rows.last().map(|row| row.id);
-                let full = i64::try_from(rows.len()).unwrap_or(0) == READ;
-                batch.extend(rows.iter().map(|row| self.read(row)));
-                if batch.len() >= COMMIT {
-                    self.apply(std::mem::take(&mut batch)).await?;
-                }
-                if !full {
-                    break;
-                }
-            }
-        }
-        self.apply(batch).await
-    }
-
-    async fn apply(&mut self, batch: Vec<ToApply>) -> Result<(), StoreError> {
-        let lanes: Vec<Lane> = batch.iter().map(|row| row.id.lane()).collect();
-        let outcomes = self.shared.service.store().apply(batch).await?;
-        for (lane, outcome) in lanes.into_iter().zip(outcomes) {
-            match outcome {
-                Application::Done => metrics::counter!("hongyan_callbacks_applied_total").increment(1),
-                Application::Waits => drop(self.waiting.insert(lane)),
-                Application::NotOurs => {}
+            metrics::gauge!("hongyan_inbox_oldest_unapplied_seconds").set(oldest as f64 / SECOND as f64);
+            let Some(last) = rows.last() else { break };
+            after = Some(last.id);
+            let (started, appended) = (Instant::now(), store.appended());
+            let more = i64::try_from(rows.len()).unwrap_or(0) == COMMIT;
+            let outcomes = store.apply(rows.iter().map(|row| self.read(row)).collect()).await?;
+            let done = outcomes.iter().filter(|outcome| **outcome == Application::Done).count();
+            metrics::counter!("hongyan_callbacks_applied_total").increment(done as u64);
+            self.waiting |= outcomes.contains(&Application::Waits);
+            if store.appended() != appended {
+                let times = if oldest < OLD { DEFERENCE } else { 1 };
+                tokio::time::sleep((started.elapsed() * times).min(LONGEST_PAUSE)).await;
+            } else if !more {
+                break;
             }
         }
         Ok(())

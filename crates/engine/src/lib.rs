@@ -8,12 +8,12 @@ mod told;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::Lane;
 use domain::clock::DAY;
 use domain::entropy::random_bytes;
 use service::{Problem, Service};
 use store::hot::enqueue::Queue;
 use store::lanes::Epochs;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use told::Handle;
@@ -82,7 +82,7 @@ impl Engine {
 }
 
 /// Passes the store's hints on to whoever works on them.
-async fn route_hints(shared: Shared, applier: Handle<Lane>, dispatcher: Handle<(Lane, Queue)>) {
+async fn route_hints(shared: Shared, applier: Arc<Notify>, dispatcher: Handle<(domain::Lane, Queue)>) {
     let hints = shared.service.store().hints();
     loop {
         tokio::select! {
@@ -93,7 +93,9 @@ async fn route_hints(shared: Shared, applier: Handle<Lane>, dispatcher: Handle<(
         if news.everywhere {
             shared.service.refresh().await;
         }
-        applier.tell(news.inbox, news.everywhere);
+        if news.inbox || news.everywhere {
+            applier.notify_one();
+        }
         dispatcher.tell(news.queues, news.everywhere);
     }
 }

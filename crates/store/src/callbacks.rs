@@ -1,6 +1,6 @@
 //! The inbox: appending what WeChat pushed, reading it, and replaying what was set aside.
 
-use domain::{InboxId, Lane, Millis};
+use domain::{InboxId, Millis};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
@@ -48,33 +48,20 @@ impl Store {
     /// # Errors
     /// Where the database is away: then WeChat must be answered 503, so that it pushes again.
     pub async fn append(&self, rows: Vec<NewInboxRow>) -> Result<Vec<Appended>, StoreError> {
-        let lanes: Vec<Lane> =
-            rows.iter().filter(|row| row.verdict.is_none()).map(|row| row.id.lane()).collect();
+        let waits = rows.iter().any(|row| row.verdict.is_none());
         let outcome = self.writer.call(Job::Append, rows).await?;
-        self.hints.arrived(lanes);
+        if waits {
+            self.hints.arrived();
+        }
         Ok(outcome)
     }
 
-    /// Rows of a lane that wait to be applied, in arrival order.
+    /// Rows that wait to be applied, in arrival order.
     ///
     /// # Errors
     /// Where the database is away.
-    pub async fn pending(
-        &self,
-        lane: Lane,
-        after: Option<InboxId>,
-        limit: i64,
-    ) -> Result<Vec<Pending>, StoreError> {
-        pending::pending(&self.readers, lane, after, limit).await
-    }
-
-    /// Lanes that have rows waiting, whoever appended them.
-    ///
-    /// # Errors
-    /// Where the database is away.
-    pub async fn lanes_with_pending(&self) -> Result<Vec<Lane>, StoreError> {
-        let lanes: Vec<u16> = sqlx::query_scalar(pending::PENDING_LANES).fetch_all(&self.readers).await?;
-        Ok(lanes.into_iter().map(Lane).collect())
+    pub async fn pending(&self, after: Option<InboxId>, limit: i64) -> Result<Vec<Pending>, StoreError> {
+        pending::pending(&self.readers, after, limit).await
     }
 
     /// When the oldest waiting row came.
@@ -175,7 +162,7 @@ impl Store {
                 })
             })
             .await?;
-        self.hints.arrived(vec![id.lane()]);
+        self.hints.arrived();
         Ok(replayed)
     }
 }

@@ -13,10 +13,12 @@ use crate::error::{OpenError, StoreError};
 use crate::hot::arm::Arm;
 use crate::hot::claim::{self, Claimed, Waiting};
 use crate::hot::enqueue::Queue;
+use crate::hot::recent::Recent;
 use crate::hot::settle::Settlement;
 use crate::secrets::MasterKey;
+use crate::sqlite::checkpoint;
 use crate::sqlite::open::{self, Opened};
-use crate::sqlite::work::{Meter, Work};
+use crate::sqlite::work::{Kind, Meter, Work};
 use crate::sqlite::writer::{Context, Job, Writer};
 use crate::templates::TemplateIds;
 
@@ -98,19 +100,26 @@ impl Store {
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, OpenError> {
         let path = sqlite_path(&options.url)?;
-        let Opened { mut writer, readers, lock } = open::open(&path, options.role == Role::Worker).await?;
+        let Opened { mut writer, readers, checkpointer, lock } =
+            open::open(&path, options.role == Role::Worker).await?;
         let lanes = settle_meta(&mut writer, &options.master, clock.now()).await?;
         let last: i64 =
             sqlx::query_scalar("select coalesce(max(id), 0) from ledger").fetch_one(&mut writer).await?;
         let context = Context {
             ledger_ids: LedgerIds::after(last),
             templates: TemplateIds::default(),
+            recent: Recent::default(),
             work: Meter::default(),
+            fold: Default::default(),
             #[cfg(feature = "testing")]
             delay: Default::default(),
         };
         let seen: i64 = sqlx::query_scalar("pragma data_version").fetch_one(&mut writer).await?;
-        let writer = Writer::start(writer, Arc::new(context), seen);
+        let context = Arc::new(context);
+        if let Some(db) = checkpointer {
+            tokio::spawn(checkpoint::run(db, Arc::downgrade(&context)));
+        }
+        let writer = Writer::start(writer, context, seen);
         let hints = Arc::new(Hints::default());
         tokio::spawn(watch_foreign(Arc::clone(&writer.foreign), Arc::downgrade(&hints)));
         Ok(Self {
@@ -152,6 +161,11 @@ impl Store {
     /// What the writer's time has gone to since the store was opened, by kind of work.
     pub fn writer_work(&self) -> Vec<(&'static str, Work)> {
         self.writer.context.work.read()
+    }
+
+    /// Inbox rows appended since the store was opened: whether callbacks are coming in.
+    pub fn appended(&self) -> u64 {
+        self.writer.context.work.rows(Kind::Append)
     }
 
     /// Lets every commit take so much longer: a slower disk, for benches.
@@ -264,8 +278,8 @@ pub struct Hints {
 pub struct News {
     /// Queues that got messages.
     pub queues: HashSet<(Lane, Queue)>,
-    /// Lanes whose inbox got rows.
-    pub inbox: HashSet<Lane>,
+    /// Whether the inbox got rows.
+    pub inbox: bool,
     /// Another process wrote: look at everything.
     pub everywhere: bool,
 }
@@ -290,10 +304,8 @@ impl Hints {
         self.tell(|news| news.queues.extend(queues));
     }
 
-    pub(crate) fn arrived(&self, lanes: Vec<Lane>) {
-        if !lanes.is_empty() {
-            self.tell(|news| news.inbox.extend(lanes));
-        }
+    pub(crate) fn arrived(&self) {
+        self.tell(|news| news.inbox = true);
     }
 
     pub(crate) fn something_settled(&self) {

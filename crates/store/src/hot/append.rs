@@ -1,13 +1,13 @@
-//! Appending to the inbox: the one write that stands between a callback and its `success`. A re-pushed event
-//! finds its row and only counts up (I2).
+//! Appending to the inbox: the one write that stands between a callback and its `success`, and only to the inbox's
+//! end. A push repeated soon finds its row and counts up; one repeated later gets a row of its own, whose applier finds
+//! the identity and calls it a duplicate (I2).
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
-use domain::{InboxId, Lane, Millis};
+use domain::{InboxId, Millis};
+use sqlx::SqliteConnection;
 
-use sqlx::{Row, SqliteConnection};
-
-use super::{hex, json};
+use super::{hex, json, values};
 use crate::error::StoreError;
 use crate::sqlite::batch::Batch;
 use crate::sqlite::writer::Context;
@@ -66,6 +66,8 @@ pub enum Verdict {
     Ignored,
     /// Verified, but stale or not parseable: no effect until somebody replays it (I3).
     Quarantined,
+    /// The same event as an earlier row: no effect (I2).
+    Duplicate,
 }
 
 impl Verdict {
@@ -75,6 +77,7 @@ impl Verdict {
             Self::Applied => 1,
             Self::Ignored => 2,
             Self::Quarantined => 3,
+            Self::Duplicate => 4,
         }
     }
 
@@ -84,6 +87,7 @@ impl Verdict {
             1 => Some(Self::Applied),
             2 => Some(Self::Ignored),
             3 => Some(Self::Quarantined),
+            4 => Some(Self::Duplicate),
             _ => None,
         }
     }
@@ -117,74 +121,27 @@ pub struct NewInboxRow {
 /// What became of an appended row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Appended {
-    /// It is new.
+    /// It has a row of its own.
     New,
-    /// The same event stands already; this push was counted on it.
+    /// The same event came a moment ago; this push was counted on it.
     Repeated,
 }
 
-pub(crate) const STATEMENT: &str = "
-insert into inbox (id, lane, app, event_at, digest, received_at, kind, openid, pushes, verdict, reason, applied_at, body)
-select unhex(v->>0), v->>1, v->>2, v->>3, unhex(v->>4), v->>5, v->>6, v->>7, v->>8, v->>9, v->>10, v->>11, v->>12
-from (select value v from json_each($1)) where true
-on conflict (event_at, lane, digest) do update set pushes = inbox.pushes + excluded.pushes
-returning id, pushes";
-
-/// The columns of a row, as they stand in the batch.
-pub(crate) type Columns<'r> = (
-    String,
-    u16,
-    i64,
-    i64,
-    String,
-    i64,
-    &'static str,
-    &'r str,
-    i64,
-    Option<i16>,
-    Option<&'r str>,
-    Option<i64>,
-    &'r str,
-);
-
-/// Rows of one batch that are the same event are folded into one that counts them.
-pub(crate) fn fold(items: &[NewInboxRow]) -> Vec<Columns<'_>> {
-    let mut seen: HashMap<(Lane, Millis, [u8; 16]), usize> = HashMap::with_capacity(items.len());
-    let mut rows: Vec<Columns<'_>> = Vec::with_capacity(items.len());
-    for item in items {
-        let lane = item.id.lane();
-        let at = *seen.entry((lane, item.event_at, item.digest)).or_insert_with(|| {
-            rows.push((
-                hex(item.id.0),
-                lane.0,
-                item.app,
-                item.event_at,
-                hex::encode(item.digest),
-                item.received_at,
-                item.kind.as_str(),
-                &item.openid,
-                0,
-                item.verdict.map(Verdict::code),
-                item.reason.as_deref(),
-                item.verdict.map(|_| item.received_at),
-                &item.body,
-            ));
-            rows.len() - 1
-        });
-        rows[at].8 += 1;
-    }
-    rows
-}
-
-/// Who is new: a row whose own id came back from the database, and only its first caller.
-pub(crate) fn verdicts(items: &[NewInboxRow], written: &std::collections::HashSet<Vec<u8>>) -> Vec<Appended> {
-    items
-        .iter()
-        .map(|item| {
-            if written.contains(item.id.0.as_bytes().as_slice()) { Appended::New } else { Appended::Repeated }
-        })
-        .collect()
-}
+const INSERT: &str = "
+insert into inbox (id, lane, app, event_at, digest, received_at, kind, openid, pushes, verdict, reason, applied_at, body)";
+const COLUMNS: usize = 13;
+const AGAIN: &str = "
+update inbox set pushes = pushes + b.again
+from (select unhex(v->>0) id, v->>1 again from (select value v from jsonb_each($1))) b where inbox.id = b.id";
+/// Rows that nobody will apply take their identity here; one that was there before makes the row a duplicate.
+const IDENTIFY: &str = "
+insert into identity (event_at, lane, digest, inbox)
+select v->>0, v->>1, unhex(v->>2), unhex(v->>3) from (select value v from jsonb_each($1)) where true
+on conflict do nothing";
+const DUPLICATES: &str = "
+update inbox set verdict = $2 where id in (
+    select b.id from (select v->>0 event_at, v->>1 lane, unhex(v->>2) digest, unhex(v->>3) id from (select value v from jsonb_each($1))) b
+    join identity i on i.event_at = b.event_at and i.lane = b.lane and i.digest = b.digest and i.inbox <> b.id)";
 
 pub(crate) struct Append;
 
@@ -195,17 +152,71 @@ impl Batch for Append {
     async fn run(
         db: &mut SqliteConnection,
         items: &[NewInboxRow],
-        _context: &Context,
+        context: &Context,
     ) -> Result<Vec<Appended>, StoreError> {
-        let mut rows = fold(items);
-        rows.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        let written = sqlx::query(STATEMENT)
-            .bind(json(&rows)?)
-            .fetch_all(db)
-            .await?
-            .into_iter()
-            .map(|row| row.try_get::<Vec<u8>, _>(0))
-            .collect::<Result<_, _>>()?;
-        Ok(verdicts(items, &written))
+        let mut outcomes = Vec::with_capacity(items.len());
+        let mut fresh: Vec<&NewInboxRow> = Vec::with_capacity(items.len());
+        let mut again: BTreeMap<InboxId, i64> = BTreeMap::new();
+        for item in items {
+            // What was set aside must not swallow the same event when it comes in time.
+            let aside = item.verdict == Some(Verdict::Quarantined);
+            let first = context.recent.claim((item.id.lane(), item.event_at, item.digest, aside), item.id);
+            if first == item.id {
+                fresh.push(item);
+                outcomes.push(Appended::New);
+            } else {
+                *again.entry(first).or_default() += 1;
+                outcomes.push(Appended::Repeated);
+            }
+        }
+        fresh.sort_unstable_by_key(|item| item.id);
+        for part in fresh.chunks(values::MOST) {
+            insert(db, part).await?;
+        }
+        identify(db, &fresh).await?;
+        if !again.is_empty() {
+            let rows: Vec<_> = again.into_iter().map(|(id, count)| (hex(id.0), count)).collect();
+            sqlx::query(AGAIN).bind(json(&rows)?).execute(db).await?;
+        }
+        Ok(outcomes)
     }
+}
+
+async fn insert(db: &mut SqliteConnection, rows: &[&NewInboxRow]) -> Result<(), StoreError> {
+    let statement = values::statement(INSERT, COLUMNS, rows.len(), "");
+    let query = values::bound(statement, COLUMNS, rows, |query, row| {
+        query
+            .bind(row.id.0.as_bytes().as_slice())
+            .bind(row.id.lane().0)
+            .bind(row.app)
+            .bind(row.event_at)
+            .bind(row.digest.as_slice())
+            .bind(row.received_at)
+            .bind(row.kind.as_str())
+            .bind(row.openid.as_str())
+            .bind(1i64)
+            .bind(row.verdict.map(Verdict::code))
+            .bind(row.reason.as_deref())
+            .bind(row.verdict.map(|_| row.received_at))
+            .bind(row.body.as_str())
+    });
+    query.execute(db).await?;
+    Ok(())
+}
+
+async fn identify(db: &mut SqliteConnection, rows: &[&NewInboxRow]) -> Result<(), StoreError> {
+    let rows: Vec<_> = rows
+        .iter()
+        .filter(|row| row.verdict == Some(Verdict::Ignored))
+        .map(|row| (row.event_at, row.id.lane().0, hex::encode(row.digest), hex(row.id.0)))
+        .collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let batch = json(&rows)?;
+    let done = sqlx::query(IDENTIFY).bind(&batch).execute(&mut *db).await?;
+    if done.rows_affected() < rows.len() as u64 {
+        sqlx::query(DUPLICATES).bind(&batch).bind(Verdict::Duplicate.code()).execute(db).await?;
+    }
+    Ok(())
 }

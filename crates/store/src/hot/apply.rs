@@ -89,13 +89,26 @@ pub enum Application {
     NotOurs,
 }
 
-const FENCED: &str = "
-select i.id, l.epoch from (select value v from json_each($1)) b
-join inbox i on i.id = unhex(b.v->>0) and i.verdict is null
-join lane l on l.id = b.v->>1 and l.epoch = b.v->>2";
+/// How many of these rows wait to be applied.
+const WAITING: &str = "
+select count(*) from inbox where verdict is null and id in (select unhex(value) from json_each($1))";
+/// Which of them.
+const WHICH: &str = "
+select id from inbox where verdict is null and id in (select unhex(value) from json_each($1))";
+/// An event takes effect as the row that took its identity (I2).
+const IDENTIFY: &str = "
+insert into identity (event_at, lane, digest, inbox)
+select event_at, lane, digest, id from inbox where id in (select unhex(value) from json_each($1)) order by 1, 2, 3
+on conflict do nothing";
+/// Those whose identity another row has, and which.
+const DUPLICATES: &str = "
+select i.id, d.inbox from inbox i join identity d on d.event_at = i.event_at and d.lane = i.lane and d.digest = i.digest
+where i.id in (select unhex(value) from json_each($1)) and d.inbox <> i.id";
+const COUNT_UP: &str = "
+update inbox set pushes = pushes + 1 where id in (select unhex(value) from json_each($1))";
 const MARK: &str = "
 update inbox set verdict = v->>1, reason = v->>2, effects = v->>3, applied_at = v->>4
-from (select value v from json_each($1)) b where inbox.id = unhex(v->>0)";
+from (select value v from jsonb_each($1)) b where inbox.id = unhex(v->>0)";
 /// A message that waits for its next attempt has arrived by the one before.
 const UNQUEUE: &str = "
 delete from ready where (lane, queue, due_at, id) in
@@ -117,22 +130,28 @@ impl Batch for Apply {
         items: &[ToApply],
         context: &Context,
     ) -> Result<Vec<Application>, StoreError> {
-        let mut ours = fenced(db, items).await?;
+        let mut ours = ours(db, items).await?;
+        let duplicates = duplicates(db, items, &ours).await?;
         let effective: Vec<&ToApply> = items
             .iter()
-            .filter(|item| ours.contains(&(item.id, item.epoch)) && item.set_aside.is_none())
+            .filter(|item| {
+                ours.contains(&item.id) && item.set_aside.is_none() && !duplicates.contains_key(&item.id)
+            })
             .collect();
         let mut pass = Pass::prepare(db, &effective, context).await?;
         let mut outcomes = Vec::with_capacity(items.len());
         for item in items {
-            let outcome = if ours.contains(&(item.id, item.epoch)) {
-                pass.item(db, item).await?
-            } else {
+            let outcome = if !ours.contains(&item.id) {
                 Application::NotOurs
+            } else if let Some(first) = duplicates.get(&item.id) {
+                pass.duplicate(item, *first);
+                Application::Done
+            } else {
+                pass.item(db, item).await?
             };
             // A row that stands twice in a batch is applied once.
             if outcome == Application::Done {
-                ours.remove(&(item.id, item.epoch));
+                ours.remove(&item.id);
             }
             outcomes.push(outcome);
         }
@@ -141,15 +160,53 @@ impl Batch for Apply {
     }
 }
 
-async fn fenced(db: &mut SqliteConnection, items: &[ToApply]) -> Result<HashSet<(InboxId, i64)>, StoreError> {
-    let rows: Vec<_> = items.iter().map(|item| (hex(item.id.0), item.id.lane().0, item.epoch)).collect();
-    sqlx::query(FENCED)
-        .bind(json(&rows)?)
-        .fetch_all(db)
-        .await?
+fn ids<'a>(items: impl IntoIterator<Item = &'a ToApply>) -> Result<String, StoreError> {
+    json(&items.into_iter().map(|item| hex(item.id.0)).collect::<Vec<_>>())
+}
+
+/// The rows that wait, in lanes that are ours (I7). Nearly always all of them: then one number is read instead of them.
+async fn ours(db: &mut SqliteConnection, items: &[ToApply]) -> Result<HashSet<InboxId>, StoreError> {
+    let epochs = super::epochs(db, items.iter().map(|item| item.id.lane().0)).await?;
+    let owned = |item: &&ToApply| epochs.get(&item.id.lane().0) == Some(&item.epoch);
+    let asked: HashSet<InboxId> = items.iter().filter(owned).map(|item| item.id).collect();
+    let batch = ids(items.iter().filter(owned))?;
+    let waiting: i64 = sqlx::query_scalar(WAITING).bind(&batch).fetch_one(&mut *db).await?;
+    if usize::try_from(waiting).ok() == Some(asked.len()) {
+        return Ok(asked);
+    }
+    let rows = sqlx::query(WHICH).bind(&batch).fetch_all(db).await?;
+    rows.iter().map(|row| Ok(InboxId(uuid(&row.try_get::<Vec<u8>, _>(0)?)?))).collect()
+}
+
+/// Takes the identities of the rows; gives those that are an earlier row's.
+async fn duplicates(
+    db: &mut SqliteConnection,
+    items: &[ToApply],
+    ours: &HashSet<InboxId>,
+) -> Result<HashMap<InboxId, InboxId>, StoreError> {
+    let mut seen = HashSet::new();
+    let asked: Vec<&ToApply> = items
         .iter()
-        .map(|row| Ok((InboxId(uuid(&row.try_get::<Vec<u8>, _>(0)?)?), row.try_get(1)?)))
-        .collect()
+        .filter(|item| item.set_aside.is_none() && ours.contains(&item.id) && seen.insert(item.id))
+        .collect();
+    if asked.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let batch = ids(asked.iter().copied())?;
+    let taken = sqlx::query(IDENTIFY).bind(&batch).execute(&mut *db).await?;
+    if usize::try_from(taken.rows_affected()).ok() == Some(asked.len()) {
+        return Ok(HashMap::new());
+    }
+    let mut duplicates = HashMap::new();
+    for row in sqlx::query(DUPLICATES).bind(&batch).fetch_all(&mut *db).await? {
+        let id = |column| Ok::<_, StoreError>(InboxId(uuid(&row.try_get::<Vec<u8>, _>(column)?)?));
+        duplicates.insert(id(0)?, id(1)?);
+    }
+    if !duplicates.is_empty() {
+        let firsts: Vec<String> = duplicates.values().map(|first| hex(first.0)).collect();
+        sqlx::query(COUNT_UP).bind(json(&firsts)?).execute(db).await?;
+    }
+    Ok(duplicates)
 }
 
 /// Columns of [`MARK`].
@@ -280,6 +337,11 @@ impl Pass {
         let effects = (!effects.is_empty()).then(|| Value::Array(effects).to_string());
         self.marks.push((hex(item.id.0), verdict.code(), reason, effects, item.at));
         Ok(Application::Done)
+    }
+
+    /// Marks a row whose event came before.
+    fn duplicate(&mut self, item: &ToApply, first: InboxId) {
+        self.marks.push((hex(item.id.0), Verdict::Duplicate.code(), Some(first.to_string()), None, item.at));
     }
 
     /// By its own msgid a receipt's message is certain; anything less waits for the answer of the call under way.

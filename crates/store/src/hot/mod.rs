@@ -9,7 +9,9 @@ pub mod claim;
 pub mod enqueue;
 pub mod pending;
 pub mod receipts;
+pub(crate) mod recent;
 pub mod settle;
+pub(crate) mod values;
 
 use std::collections::HashMap;
 

@@ -1,6 +1,6 @@
 //! The inbox rows that wait to be applied: what an owner reads before it applies them.
 
-use domain::{InboxId, Lane, Millis};
+use domain::{InboxId, Millis};
 use sqlx::{Row, SqlitePool};
 
 use super::uuid;
@@ -19,23 +19,15 @@ pub struct Pending {
     pub body: String,
 }
 
-pub(crate) const PENDING: &str = "select id, app, received_at, body from inbox where verdict is null and lane = $1 and id > $2 order by id limit $3";
-pub(crate) const PENDING_LANES: &str = "
-with recursive next (lane) as (
-    select * from (select lane from inbox where verdict is null order by lane limit 1)
-    union all
-    select (select lane from inbox where verdict is null and lane > next.lane order by lane limit 1) from next where lane is not null
-)
-select lane from next where lane is not null";
+const PENDING: &str = "
+select id, app, received_at, body from inbox where verdict is null and id > $1 order by id limit $2";
 
 pub(crate) async fn pending(
     readers: &SqlitePool,
-    lane: Lane,
     after: Option<InboxId>,
     limit: i64,
 ) -> Result<Vec<Pending>, StoreError> {
     sqlx::query(PENDING)
-        .bind(i64::from(lane.0))
         .bind(after.map_or_else(Vec::new, |id| id.0.as_bytes().to_vec()))
         .bind(limit)
         .fetch_all(readers)
@@ -43,7 +35,7 @@ pub(crate) async fn pending(
         .iter()
         .map(|row| {
             Ok(Pending {
-                id: InboxId(uuid(&row.try_get::<Vec<u8>, _>(0)?)?),
+                id: InboxId(uuid(row.try_get(0)?)?),
                 app: row.try_get(1)?,
                 received_at: row.try_get(2)?,
                 body: row.try_get(3)?,

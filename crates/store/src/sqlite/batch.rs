@@ -78,7 +78,7 @@ async fn attempt<B: Batch>(
     sqlx::query("savepoint batch").execute(&mut *db).await?;
     let outcome = B::run(db, items, context).await;
     if outcome.is_err() {
-        context.templates.forget();
+        context.forget();
         sqlx::query("rollback to batch").execute(&mut *db).await?;
     }
     sqlx::query("release batch").execute(&mut *db).await?;

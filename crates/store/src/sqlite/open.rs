@@ -22,6 +22,8 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite")
 pub(crate) struct Opened {
     pub(crate) writer: SqliteConnection,
     pub(crate) readers: SqlitePool,
+    /// Of the worker only: the connection that folds the WAL back.
+    pub(crate) checkpointer: Option<SqliteConnection>,
     /// Held for as long as this process is the file's worker.
     pub(crate) lock: Option<File>,
 }
@@ -67,7 +69,8 @@ pub(crate) async fn open(path: &Path, worker: bool) -> Result<Opened, OpenError>
         .max_connections(READERS)
         .acquire_timeout(Duration::from_secs(5))
         .connect_lazy_with(options(path).read_only(true));
-    Ok(Opened { writer, readers, lock })
+    let checkpointer = if worker { Some(options(path).connect().await?) } else { None };
+    Ok(Opened { writer, readers, checkpointer, lock })
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {
@@ -78,6 +81,8 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY)
         .pragma("journal_size_limit", "67108864")
+        // The checkpointer's work; nobody's commit should wait for it.
+        .pragma("wal_autocheckpoint", "0")
         .pragma("cache_size", "-65536")
         .pragma("temp_store", "memory")
         .statement_cache_capacity(256)

@@ -55,6 +55,10 @@ impl Meter {
         nanos.fetch_add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
+    pub(crate) fn rows(&self, kind: Kind) -> u64 {
+        self.0[kind as usize].0.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn read(&self) -> Vec<(&'static str, Work)> {
         KINDS
             .iter()

@@ -3,6 +3,7 @@
 //! cancelled in the middle of a transaction, since it belongs to nobody's request.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use domain::LedgerIds;
@@ -14,6 +15,7 @@ use tokio::time::Instant;
 use super::batch::{Batch, Call, Finish, run_calls};
 use super::work::{Kind, Meter};
 use crate::error::StoreError;
+use crate::hot::recent::Recent;
 use crate::hot::{append, apply, arm, enqueue, settle};
 use crate::templates::TemplateIds;
 
@@ -27,10 +29,21 @@ const FOREIGN_POLL: Duration = Duration::from_millis(100);
 pub(crate) struct Context {
     pub(crate) ledger_ids: LedgerIds,
     pub(crate) templates: TemplateIds,
+    pub(crate) recent: Recent,
     pub(crate) work: Meter,
+    /// Set where the WAL has grown long enough to begin anew.
+    pub(crate) fold: AtomicBool,
     /// Microseconds that every commit waits before it syncs: how benches see a slower disk.
     #[cfg(feature = "testing")]
     pub(crate) delay: std::sync::atomic::AtomicU64,
+}
+
+impl Context {
+    /// What is remembered of a write that was rolled back is wrong.
+    pub(crate) fn forget(&self) {
+        self.templates.forget();
+        self.recent.forget();
+    }
 }
 
 pub(crate) type Cold =
@@ -150,7 +163,7 @@ where
     sqlx::query("savepoint cold").execute(&mut *db).await?;
     let outcome = work(db, context).await;
     if outcome.is_err() {
-        context.templates.forget();
+        context.forget();
         sqlx::query("rollback to cold").execute(&mut *db).await?;
     }
     sqlx::query("release cold").execute(&mut *db).await?;
@@ -182,6 +195,9 @@ impl Task {
                 jobs.push(job);
             }
             self.commit(jobs).await;
+            if self.context.fold.swap(false, Ordering::Relaxed) {
+                self.fold().await;
+            }
             // Under load nobody is idle, and the commits of others are news all the same.
             if self.looked.elapsed() >= FOREIGN_POLL {
                 self.look_for_foreign_commits().await;
@@ -191,6 +207,14 @@ impl Task {
         let _ = sqlx::query("pragma wal_checkpoint(truncate)").execute(&mut self.db).await;
         // Whoever watches learns that there is nothing left to watch.
         self.foreign.notify_one();
+    }
+
+    /// Nobody writes meanwhile, so every frame gets into the database, and the next commit begins the WAL anew (unless
+    /// a reader still looks at it).
+    async fn fold(&mut self) {
+        if let Err(error) = sqlx::query("pragma wal_checkpoint(passive)").execute(&mut self.db).await {
+            tracing::warn!(%error, "the WAL could not be folded back; trying again");
+        }
     }
 
     async fn next(&mut self) -> Option<Job> {
@@ -225,7 +249,7 @@ impl Task {
             Err(error) => {
                 tracing::error!(%error, "a group commit failed");
                 let _ = sqlx::query("rollback").execute(&mut self.db).await;
-                self.context.templates.forget();
+                self.context.forget();
                 Some(error)
             }
         };
@@ -265,7 +289,7 @@ impl Task {
         }
         let started = Instant::now();
         #[cfg(feature = "testing")]
-        match context.delay.load(std::sync::atomic::Ordering::Relaxed) {
+        match context.delay.load(Ordering::Relaxed) {
             0 => {}
             // The runtime's own timer is too coarse for this.
             micros => {
