@@ -168,6 +168,12 @@ impl Store {
         self.writer.context.work.rows(Kind::Append)
     }
 
+    /// Forgets what was appended last, as a restart does.
+    #[cfg(feature = "testing")]
+    pub fn forget_recent(&self) {
+        self.writer.context.recent.forget();
+    }
+
     /// Lets every commit take so much longer: a slower disk, for benches.
     #[cfg(feature = "testing")]
     pub fn delay_commits(&self, delay: std::time::Duration) {

@@ -12,7 +12,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
 
-use super::{hex, json, uuid};
+use super::{json, uuid, values};
 use crate::error::StoreError;
 
 /// Whose account.
@@ -38,11 +38,13 @@ pub(crate) struct Held {
 #[derive(Default)]
 pub(crate) struct Book(BTreeMap<Key, Held>);
 
+/// One row that holds them all: handing over a thousand rows of twelve columns costs more than reading them.
 pub(crate) const LOAD: &str = "
-select s.lane, s.template, s.openid, s.status, s.status_at, s.balance, s.known, s.last_grant_at, s.refused_at,
-    s.found_open, s.last_entry, s.last_sent
-from (select value v from json_each($1)) b
-join subscription s on s.lane = b.v->>'lane' and s.template = b.v->>'template' and s.openid = b.v->>'openid'";
+select json_group_array(json_array(s.lane, s.template, s.openid, s.status, s.status_at, s.balance, s.known,
+    s.last_grant_at, s.refused_at, s.found_open, s.last_entry, hex(s.last_sent)))
+from (select v->>'lane' lane, v->>'template' template, v->>'openid' openid from (select value v from jsonb_each($1))) b
+join subscription s on s.lane = b.lane and s.template = b.template and s.openid = b.openid";
+type Loaded = (u16, i64, String, i16, i64, i64, i64, i64, i64, i64, Option<i64>, String);
 
 pub(crate) const CHAIN: &str = "
 with recursive chain (id, kind, reason, delta, balance, act_at, written_at, reference, note, previous) as (
@@ -53,24 +55,20 @@ with recursive chain (id, kind, reason, delta, balance, act_at, written_at, refe
 )
 select * from chain order by id";
 
-pub(crate) const WRITE_SUBSCRIPTIONS: &str = "
-insert into subscription (lane, template, openid, status, status_at, balance, known, last_grant_at, refused_at, found_open, last_entry, last_sent)
-select v->>0, v->>1, v->>2, v->>3, v->>4, v->>5, v->>6, v->>7, v->>8, v->>9, v->>10, unhex(v->>11)
-from (select value v from json_each($1)) where true
+const WRITE_SUBSCRIPTIONS: &str = "
+insert into subscription (lane, template, openid, status, status_at, balance, known, last_grant_at, refused_at, found_open, last_entry, last_sent)";
+const OVER: &str = "
 on conflict (lane, template, openid) do update set status = excluded.status, status_at = excluded.status_at,
     balance = excluded.balance, known = excluded.known, last_grant_at = excluded.last_grant_at,
     refused_at = excluded.refused_at, found_open = excluded.found_open, last_entry = excluded.last_entry,
     last_sent = excluded.last_sent";
-
-pub(crate) const WRITE_ENTRIES: &str = "
-insert into ledger (id, lane, template, openid, kind, reason, delta, balance, act_at, written_at, reference, note, previous)
-select v->>0, v->>1, v->>2, v->>3, v->>4, v->>5, v->>6, v->>7, v->>8, v->>9, unhex(v->>10), v->>11, v->>12
-from (select value v from json_each($1))";
+const WRITE_ENTRIES: &str = "
+insert into ledger (id, lane, template, openid, kind, reason, delta, balance, act_at, written_at, reference, note, previous)";
 
 pub(crate) type SubscriptionColumns<'r> =
-    (u16, i64, &'r str, i16, i64, i64, bool, i64, i64, i32, Option<i64>, Option<String>);
+    (u16, i64, &'r str, i16, i64, i64, bool, i64, i64, i32, Option<i64>, Option<Uuid>);
 pub(crate) type EntryColumns<'r> =
-    (i64, u16, i64, &'r str, i16, i16, i64, i64, i64, i64, Option<String>, Option<String>, Option<i64>);
+    (i64, u16, i64, &'r str, i16, i16, i64, i64, i64, i64, Option<Uuid>, Option<String>, Option<i64>);
 
 impl Book {
     /// Reads the accounts of `keys`; those without a row begin empty.
@@ -87,10 +85,30 @@ impl Book {
         }
         let wanted: Vec<&Key> = book.0.keys().collect();
         let wanted = json(&wanted)?;
-        for row in sqlx::query(LOAD).bind(wanted).fetch_all(db).await? {
-            let key = Key { lane: row.try_get(0)?, template: row.try_get(1)?, openid: row.try_get(2)? };
-            if let Some(held) = book.0.get_mut(&key) {
-                held.fill(subscription(&row, 3)?, row.try_get(10)?, last_sent(&row, 11)?);
+        let loaded: String = sqlx::query_scalar(LOAD).bind(wanted).fetch_one(db).await?;
+        let loaded: Vec<Loaded> =
+            serde_json::from_str(&loaded).map_err(|_| StoreError::Corrupt("subscription"))?;
+        for (lane, template, openid, status, status_at, balance, known, grant, refused, found, entry, sent) in
+            loaded
+        {
+            let subscription = Subscription {
+                status: Status::try_from(status).map_err(|_| StoreError::Corrupt("subscription.status"))?,
+                status_at,
+                balance,
+                known: known != 0,
+                last_grant_at: grant,
+                refused_at: refused,
+                found_open: i32::try_from(found)
+                    .map_err(|_| StoreError::Corrupt("subscription.found_open"))?,
+            };
+            let sent = match sent.as_str() {
+                "" => None,
+                text => {
+                    Some(Uuid::try_parse(text).map_err(|_| StoreError::Corrupt("subscription.last_sent"))?)
+                }
+            };
+            if let Some(held) = book.0.get_mut(&Key { lane, template, openid }) {
+                held.fill(subscription, entry, sent);
             }
         }
         Ok(book)
@@ -158,7 +176,7 @@ impl Book {
                     entry.balance,
                     entry.act_at,
                     entry.written_at,
-                    entry.reference.map(hex),
+                    entry.reference,
                     None,
                     held.last_entry,
                 ));
@@ -177,7 +195,7 @@ impl Book {
                 s.refused_at,
                 s.found_open,
                 held.last_entry,
-                held.last_sent.map(hex),
+                held.last_sent,
             ));
         }
         (entries, subscriptions)
@@ -191,11 +209,48 @@ impl Book {
         now: Millis,
     ) -> Result<(), StoreError> {
         let (entries, subscriptions) = self.rows(ids, now);
-        if !entries.is_empty() {
-            sqlx::query(WRITE_ENTRIES).bind(json(&entries)?).execute(&mut *db).await?;
+        for part in entries.chunks(values::MOST) {
+            const COLUMNS: usize = 13;
+            let statement = values::statement(WRITE_ENTRIES, COLUMNS, part.len(), "");
+            values::bound(statement, COLUMNS, part, |query, row| {
+                query
+                    .bind(row.0)
+                    .bind(row.1)
+                    .bind(row.2)
+                    .bind(row.3)
+                    .bind(row.4)
+                    .bind(row.5)
+                    .bind(row.6)
+                    .bind(row.7)
+                    .bind(row.8)
+                    .bind(row.9)
+                    .bind(row.10.as_ref().map(|id| id.as_bytes().as_slice()))
+                    .bind(row.11.as_deref())
+                    .bind(row.12)
+            })
+            .execute(&mut *db)
+            .await?;
         }
-        if !subscriptions.is_empty() {
-            sqlx::query(WRITE_SUBSCRIPTIONS).bind(json(&subscriptions)?).execute(db).await?;
+        for part in subscriptions.chunks(values::MOST) {
+            const COLUMNS: usize = 12;
+            let statement = values::statement(WRITE_SUBSCRIPTIONS, COLUMNS, part.len(), OVER);
+            values::bound(statement, COLUMNS, part, |query, row| {
+                query
+                    .bind(row.0)
+                    .bind(row.1)
+                    .bind(row.2)
+                    .bind(row.3)
+                    .bind(row.4)
+                    .bind(row.5)
+                    .bind(row.6)
+                    .bind(row.7)
+                    .bind(row.8)
+                    .bind(row.9)
+                    .bind(row.10)
+                    .bind(row.11.as_ref().map(|id| id.as_bytes().as_slice()))
+            })
+            .execute(&mut *db)
+            .await?;
         }
         Ok(())
     }
@@ -276,10 +331,6 @@ pub(crate) fn subscription(row: &SqliteRow, from: usize) -> Result<Subscription,
         refused_at: row.try_get(from + 5)?,
         found_open: row.try_get(from + 6)?,
     })
-}
-
-fn last_sent(row: &SqliteRow, column: usize) -> Result<Option<Uuid>, StoreError> {
-    row.try_get::<Option<Vec<u8>>, _>(column)?.map(|bytes| uuid(&bytes)).transpose()
 }
 
 /// A ledger entry as it is stored.

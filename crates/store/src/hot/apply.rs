@@ -89,21 +89,16 @@ pub enum Application {
     NotOurs,
 }
 
-/// How many of these rows wait to be applied.
-const WAITING: &str = "
-select count(*) from inbox where verdict is null and id in (select unhex(value) from json_each($1))";
-/// Which of them.
-const WHICH: &str = "
-select id from inbox where verdict is null and id in (select unhex(value) from json_each($1))";
-/// An event takes effect as the row that took its identity (I2).
+/// An event takes effect as the row that took its identity (I2), if it still waits.
 const IDENTIFY: &str = "
 insert into identity (event_at, lane, digest, inbox)
-select event_at, lane, digest, id from inbox where id in (select unhex(value) from json_each($1)) order by 1, 2, 3
+select event_at, lane, digest, id from inbox
+where id in (select unhex(value) from json_each($1)) and verdict is null order by 1, 2, 3
 on conflict do nothing";
-/// Those whose identity another row has, and which.
-const DUPLICATES: &str = "
+/// The rows that wait, and whose identity they have.
+const WAITING: &str = "
 select i.id, d.inbox from inbox i join identity d on d.event_at = i.event_at and d.lane = i.lane and d.digest = i.digest
-where i.id in (select unhex(value) from json_each($1)) and d.inbox <> i.id";
+where i.id in (select unhex(value) from json_each($1)) and i.verdict is null";
 const COUNT_UP: &str = "
 update inbox set pushes = pushes + 1 where id in (select unhex(value) from json_each($1))";
 const MARK: &str = "
@@ -131,27 +126,24 @@ impl Batch for Apply {
         context: &Context,
     ) -> Result<Vec<Application>, StoreError> {
         let mut ours = ours(db, items).await?;
-        let duplicates = duplicates(db, items, &ours).await?;
         let effective: Vec<&ToApply> = items
             .iter()
-            .filter(|item| {
-                ours.contains(&item.id) && item.set_aside.is_none() && !duplicates.contains_key(&item.id)
-            })
+            .filter(|item| item.set_aside.is_none() && ours.get(&(item.id, item.epoch)) == Some(&item.id))
             .collect();
         let mut pass = Pass::prepare(db, &effective, context).await?;
         let mut outcomes = Vec::with_capacity(items.len());
         for item in items {
-            let outcome = if !ours.contains(&item.id) {
-                Application::NotOurs
-            } else if let Some(first) = duplicates.get(&item.id) {
-                pass.duplicate(item, *first);
-                Application::Done
-            } else {
-                pass.item(db, item).await?
+            let outcome = match ours.get(&(item.id, item.epoch)) {
+                None => Application::NotOurs,
+                Some(first) if *first == item.id || item.set_aside.is_some() => pass.item(db, item).await?,
+                Some(first) => {
+                    pass.duplicate(item, *first);
+                    Application::Done
+                }
             };
             // A row that stands twice in a batch is applied once.
             if outcome == Application::Done {
-                ours.remove(&item.id);
+                ours.remove(&(item.id, item.epoch));
             }
             outcomes.push(outcome);
         }
@@ -160,53 +152,38 @@ impl Batch for Apply {
     }
 }
 
-fn ids<'a>(items: impl IntoIterator<Item = &'a ToApply>) -> Result<String, StoreError> {
-    json(&items.into_iter().map(|item| hex(item.id.0)).collect::<Vec<_>>())
-}
+/// Rows that wait, by id and epoch, and whose event each is.
+type Ours = HashMap<(InboxId, i64), InboxId>;
 
-/// The rows that wait, in lanes that are ours (I7). Nearly always all of them: then one number is read instead of them.
-async fn ours(db: &mut SqliteConnection, items: &[ToApply]) -> Result<HashSet<InboxId>, StoreError> {
+/// The rows that wait, in lanes that are ours (I7), each with the row whose event it is: itself, or an earlier one.
+/// Nearly always each is itself; then the number of identities taken says so, and no row is read.
+async fn ours(db: &mut SqliteConnection, items: &[ToApply]) -> Result<Ours, StoreError> {
     let epochs = super::epochs(db, items.iter().map(|item| item.id.lane().0)).await?;
-    let owned = |item: &&ToApply| epochs.get(&item.id.lane().0) == Some(&item.epoch);
-    let asked: HashSet<InboxId> = items.iter().filter(owned).map(|item| item.id).collect();
-    let batch = ids(items.iter().filter(owned))?;
-    let waiting: i64 = sqlx::query_scalar(WAITING).bind(&batch).fetch_one(&mut *db).await?;
-    if usize::try_from(waiting).ok() == Some(asked.len()) {
-        return Ok(asked);
-    }
-    let rows = sqlx::query(WHICH).bind(&batch).fetch_all(db).await?;
-    rows.iter().map(|row| Ok(InboxId(uuid(&row.try_get::<Vec<u8>, _>(0)?)?))).collect()
-}
-
-/// Takes the identities of the rows; gives those that are an earlier row's.
-async fn duplicates(
-    db: &mut SqliteConnection,
-    items: &[ToApply],
-    ours: &HashSet<InboxId>,
-) -> Result<HashMap<InboxId, InboxId>, StoreError> {
-    let mut seen = HashSet::new();
-    let asked: Vec<&ToApply> = items
+    let asked: BTreeMap<InboxId, i64> = items
         .iter()
-        .filter(|item| item.set_aside.is_none() && ours.contains(&item.id) && seen.insert(item.id))
+        .filter(|item| epochs.get(&item.id.lane().0) == Some(&item.epoch))
+        .map(|item| (item.id, item.epoch))
         .collect();
     if asked.is_empty() {
         return Ok(HashMap::new());
     }
-    let batch = ids(asked.iter().copied())?;
+    let batch = json(&asked.keys().map(|id| hex(id.0)).collect::<Vec<_>>())?;
     let taken = sqlx::query(IDENTIFY).bind(&batch).execute(&mut *db).await?;
-    if usize::try_from(taken.rows_affected()).ok() == Some(asked.len()) {
-        return Ok(HashMap::new());
+    if taken.rows_affected() == asked.len() as u64 {
+        return Ok(asked.into_iter().map(|(id, epoch)| ((id, epoch), id)).collect());
     }
-    let mut duplicates = HashMap::new();
-    for row in sqlx::query(DUPLICATES).bind(&batch).fetch_all(&mut *db).await? {
-        let id = |column| Ok::<_, StoreError>(InboxId(uuid(&row.try_get::<Vec<u8>, _>(column)?)?));
-        duplicates.insert(id(0)?, id(1)?);
+    let mut ours = HashMap::with_capacity(asked.len());
+    for row in sqlx::query(WAITING).bind(&batch).fetch_all(&mut *db).await? {
+        let id = |column| Ok::<_, StoreError>(InboxId(uuid(row.try_get(column)?)?));
+        let (row, first) = (id(0)?, id(1)?);
+        ours.extend(asked.get(&row).map(|epoch| ((row, *epoch), first)));
     }
-    if !duplicates.is_empty() {
-        let firsts: Vec<String> = duplicates.values().map(|first| hex(first.0)).collect();
+    let firsts: Vec<String> =
+        ours.iter().filter(|((id, _), first)| id != *first).map(|(_, first)| hex(first.0)).collect();
+    if !firsts.is_empty() {
         sqlx::query(COUNT_UP).bind(json(&firsts)?).execute(db).await?;
     }
-    Ok(duplicates)
+    Ok(ours)
 }
 
 /// Columns of [`MARK`].

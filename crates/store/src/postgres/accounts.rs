@@ -8,7 +8,7 @@ use sqlx::query::Query;
 use sqlx::{PgConnection, Postgres, Row};
 use uuid::Uuid;
 
-use super::{bytes, column};
+use super::column;
 use crate::error::StoreError;
 use crate::hot::accounts::{Book, EntryColumns, Key, SubscriptionColumns};
 use crate::hot::uuid;
@@ -145,15 +145,11 @@ pub(super) fn bind<'q>(
     bind_accounts(bind_entries(query, &entries)?, &accounts)
 }
 
-fn optional(hex: Option<&String>) -> Result<Option<Vec<u8>>, StoreError> {
-    hex.map(|hex| bytes(hex)).transpose()
-}
-
 fn bind_entries<'q>(
     query: Query<'q, Postgres, PgArguments>,
     entries: &[EntryColumns<'_>],
 ) -> Result<Query<'q, Postgres, PgArguments>, StoreError> {
-    let references = entries.iter().map(|e| optional(e.10.as_ref())).collect::<Result<Vec<_>, _>>()?;
+    let references = column!(entries, |e| e.10.map(|id| id.as_bytes().to_vec()));
     Ok(query
         .bind(column!(entries, |e| e.0))
         .bind(column!(entries, |e| super::lane(e.1)))
@@ -173,7 +169,7 @@ fn bind_accounts<'q>(
     query: Query<'q, Postgres, PgArguments>,
     accounts: &[SubscriptionColumns<'_>],
 ) -> Result<Query<'q, Postgres, PgArguments>, StoreError> {
-    let last_sent = accounts.iter().map(|a| optional(a.11.as_ref())).collect::<Result<Vec<_>, _>>()?;
+    let last_sent = column!(accounts, |a| a.11.map(|id| id.as_bytes().to_vec()));
     Ok(query
         .bind(column!(accounts, |a| super::lane(a.0)))
         .bind(column!(accounts, |a| a.1))

@@ -1,6 +1,4 @@
-//! Appending: one row per event however often it is pushed (I2); what waits and what does not.
-
-use std::collections::HashSet;
+//! Appending: an event counts once however often it is pushed (I2); what waits and what does not.
 
 use store::hot::append::{Appended, InboxKind, Verdict};
 use store::hot::apply::{ActKind, Application};
@@ -60,7 +58,7 @@ pub(crate) async fn a_push_after_applying_changes_nothing(bed: &Bed) {
     assert_eq!(bed.store.apply(vec![to_apply.clone()]).await.unwrap(), [Application::Done]);
     let again = bed.row(InboxKind::Popup, &a, START, "x");
     assert_eq!(bed.store.append(vec![again]).await.unwrap(), [Appended::Repeated]);
-    assert!(bed.store.pending(row.id.lane(), None, 10).await.unwrap().is_empty());
+    assert!(bed.store.pending(None, 10).await.unwrap().is_empty());
     assert_eq!(bed.store.apply(vec![to_apply]).await.unwrap(), [Application::NotOurs]);
     assert_eq!(bed.balance(&a).await, 1);
     let stored = bed.store.callback(APP, row.id).await.unwrap().unwrap();
@@ -69,36 +67,90 @@ pub(crate) async fn a_push_after_applying_changes_nothing(bed: &Bed) {
     assert!(effects.contains(T) && effects.contains("\"delta\":1"), "{effects}");
 }
 
-pub(crate) async fn what_waits_is_listed_by_lane(bed: &Bed) {
+pub(crate) async fn what_waits_is_listed_in_pages(bed: &Bed) {
     bed.store.hints().take();
-    let mut lanes = HashSet::new();
     let mut ids = Vec::new();
     for n in 0..30 {
         bed.clock.advance(1);
         let row = bed.row(InboxKind::Popup, &openid(n % 10), START, &format!("{n}"));
-        lanes.insert(row.id.lane());
         ids.push(row.id);
         bed.store.append(vec![row]).await.unwrap();
     }
-    assert_eq!(bed.store.hints().take().inbox, lanes);
-    let listed = bed.store.lanes_with_pending().await.unwrap();
-    assert!(listed.is_sorted(), "{listed:?}");
-    assert_eq!(HashSet::from_iter(listed), lanes);
+    assert!(bed.store.hints().take().inbox);
+    assert!(!bed.store.hints().take().inbox, "told once");
     assert_eq!(bed.store.oldest_pending().await.unwrap(), Some(START + 1));
-    let mut found = Vec::new();
-    for lane in &lanes {
-        let mut after = None;
-        loop {
-            let page = bed.store.pending(*lane, after, 2).await.unwrap();
-            let Some(last) = page.last() else { break };
-            after = Some(last.id);
-            found.extend(page.iter().map(|row| row.id));
-        }
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = bed.store.pending(after, 7).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some(last.id);
+        found.extend(page.iter().map(|row| row.id));
     }
-    found.sort_unstable();
-    assert_eq!(found, ids, "each once, in pages");
-    let ages = bed.store.pending(bed.lane(&openid(3)), None, 100).await.unwrap();
-    assert!(ages.is_sorted_by_key(|row| row.id), "in arrival order");
+    assert_eq!(found, ids, "each once, in arrival order");
+}
+
+/// An event whose first push is no longer remembered: after a restart, or days later.
+pub(crate) async fn a_late_push_is_a_duplicate(bed: &Bed) {
+    let a = openid(1);
+    let grant = || vec![act(T, ActKind::Grant { at: START })];
+    let first = bed.row(InboxKind::Popup, &a, START, "x");
+    bed.store.append(vec![first.clone()]).await.unwrap();
+    assert_eq!(bed.store.apply(vec![bed.to_apply(&first, grant())]).await.unwrap(), [Application::Done]);
+    bed.store.forget_recent();
+    let again = bed.row(InboxKind::Popup, &a, START, "x");
+    let other = bed.row(InboxKind::Popup, &a, START, "y");
+    assert_eq!(bed.store.append(vec![again.clone()]).await.unwrap(), [Appended::New], "a row of its own");
+    bed.store.append(vec![other.clone()]).await.unwrap();
+    let batch = vec![bed.to_apply(&again, grant()), bed.to_apply(&other, grant())];
+    assert_eq!(bed.store.apply(batch).await.unwrap(), [Application::Done, Application::Done]);
+    assert_eq!(bed.balance(&a).await, 2, "x once, y once");
+    let (first, again) = (
+        bed.store.callback(APP, first.id).await.unwrap().unwrap(),
+        bed.store.callback(APP, again.id).await.unwrap().unwrap(),
+    );
+    assert_eq!((first.pushes, first.verdict), (2, Some(Verdict::Applied)));
+    assert_eq!((again.pushes, again.verdict), (1, Some(Verdict::Duplicate)));
+    assert_eq!(again.reason, Some(first.id.to_string()));
+    assert!(again.effects.is_none());
+    assert!(!bed.store.replay(APP, again.id).await.unwrap(), "a duplicate is not applied after all");
+    // Two late pushes in one batch, and one of a kind that nobody applies.
+    bed.store.forget_recent();
+    let twice = [bed.row(InboxKind::Popup, &a, START, "z"), bed.row(InboxKind::Popup, &a, START, "z")];
+    bed.store.append(vec![twice[0].clone()]).await.unwrap();
+    bed.store.forget_recent();
+    bed.store.append(vec![twice[1].clone()]).await.unwrap();
+    let batch = twice.iter().map(|row| bed.to_apply(row, grant())).collect();
+    assert_eq!(bed.store.apply(batch).await.unwrap(), [Application::Done, Application::Done]);
+    assert_eq!(bed.balance(&a).await, 3);
+    let mut event = bed.row(InboxKind::Event, &a, START, "e");
+    event.verdict = Some(Verdict::Ignored);
+    bed.store.append(vec![event]).await.unwrap();
+    bed.store.forget_recent();
+    let mut event = bed.row(InboxKind::Event, &a, START, "e");
+    event.verdict = Some(Verdict::Ignored);
+    let id = event.id;
+    bed.store.append(vec![event]).await.unwrap();
+    assert_eq!(bed.store.callback(APP, id).await.unwrap().unwrap().verdict, Some(Verdict::Duplicate));
+}
+
+/// What was set aside for its age must not swallow the event when it comes in time.
+pub(crate) async fn a_stale_push_does_not_take_the_identity(bed: &Bed) {
+    let a = openid(1);
+    let mut stale = bed.row(InboxKind::Popup, &a, START, "x");
+    stale.verdict = Some(Verdict::Quarantined);
+    bed.store.append(vec![stale.clone()]).await.unwrap();
+    let fresh = bed.row(InboxKind::Popup, &a, START, "x");
+    assert_eq!(bed.store.append(vec![fresh.clone()]).await.unwrap(), [Appended::New]);
+    let grant = vec![act(T, ActKind::Grant { at: START })];
+    assert_eq!(
+        bed.store.apply(vec![bed.to_apply(&fresh, grant.clone())]).await.unwrap(),
+        [Application::Done]
+    );
+    assert!(bed.store.replay(APP, stale.id).await.unwrap());
+    assert_eq!(bed.store.apply(vec![bed.to_apply(&stale, grant)]).await.unwrap(), [Application::Done]);
+    assert_eq!(bed.balance(&a).await, 1, "replayed, it is the same event");
+    let stored = bed.store.callback(APP, stale.id).await.unwrap().unwrap();
+    assert_eq!(stored.verdict, Some(Verdict::Duplicate));
 }
 
 pub(crate) async fn what_was_set_aside_waits_for_a_replay(bed: &Bed) {
@@ -109,15 +161,14 @@ pub(crate) async fn what_was_set_aside_waits_for_a_replay(bed: &Bed) {
         row.reason = Some("stale".into());
         let id = row.id;
         bed.store.append(vec![row]).await.unwrap();
-        assert!(bed.store.lanes_with_pending().await.unwrap().is_empty());
-        assert!(bed.store.pending(id.lane(), None, 10).await.unwrap().is_empty());
+        assert!(bed.store.pending(None, 10).await.unwrap().is_empty());
         let (listed, _) = bed.store.callbacks(APP, Some(verdict), None, 10).await.unwrap();
         assert_eq!(listed.len(), 1);
         assert_eq!(listed[0].reason.as_deref(), Some("stale"));
         assert!(!bed.store.replay(APP + 1, id).await.unwrap(), "another app's row");
         assert!(bed.store.replay(APP, id).await.unwrap());
         assert!(!bed.store.replay(APP, id).await.unwrap(), "only once");
-        assert_eq!(bed.store.pending(id.lane(), None, 10).await.unwrap().len(), 1);
+        assert_eq!(bed.store.pending(None, 10).await.unwrap().len(), 1);
         let mut to_apply = bed.to_apply(
             &bed.row(InboxKind::Popup, &a, START, body),
             vec![act(T, ActKind::Grant { at: START })],

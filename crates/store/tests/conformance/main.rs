@@ -40,7 +40,9 @@ macro_rules! suite {
 suite! { sqlite:
     inbox {
         a_push_is_new_once, many_tasks_push_the_same_event, a_push_after_applying_changes_nothing,
-        what_waits_is_listed_by_lane, what_was_set_aside_waits_for_a_replay, the_inbox_is_read_in_pages,
+        what_waits_is_listed_in_pages,
+    a_late_push_is_a_duplicate,
+    a_stale_push_does_not_take_the_identity, what_was_set_aside_waits_for_a_replay, the_inbox_is_read_in_pages,
         a_filtered_inbox_page_goes_on_after_ten_thousand,
     }
     applying {
