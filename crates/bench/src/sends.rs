@@ -69,7 +69,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let time = Duration::from_secs(arguments.seconds);
     // Enough grants for everything that will be sent, in all runs.
     for part in world.openids.chunks(50_000) {
-        let seed = serde_json::from_value(json!({ "openids": part, "grants": 1_000 }))?;
+        let seed = serde_json::from_value(json!({ "openids": part, "grants": { TEMPLATE: 1_000 } }))?;
         sim.seed(APP, &seed).map_err(|refusal| anyhow::anyhow!("{refusal}"))?;
     }
     let requests = Requests::new(world.sends(usize::try_from(arguments.seconds)? * 60_000));

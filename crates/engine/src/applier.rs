@@ -1,22 +1,24 @@
-//! Applies the inbox: reads what waits in each lane, says what it means, and lets the store write the effects.
+//! Applies the inbox: takes what has just come in, or reads what waits, says what it means, and lets the store write
+//! the effects.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::InboxId;
 use domain::clock::SECOND;
+use domain::{InboxId, Millis};
+use service::fresh::FreshPush;
 use store::StoreError;
 use store::hot::append::Verdict;
-use store::hot::apply::{Act, ActKind, Application, Pending, ToApply};
+use store::hot::apply::{Act, ActKind, Application, ToApply};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
-use wechat::callback::event::{self, Decision, Kind};
+use wechat::callback::event::{self, Decision, Kind, ParseError, Push};
 
 use crate::{Shared, TICK};
 
 /// Rows of one commit. More would keep callbacks waiting longer, fewer touch the same pages more often.
-const COMMIT: i64 = 512;
+const COMMIT: usize = 512;
 /// While callbacks come in, applying pauses so many times as long as it took: they are acknowledged first.
 const DEFERENCE: u32 = 3;
 /// A pause at most; and an age of the backlog (milliseconds) from which on it only waits as long as it took.
@@ -42,17 +44,24 @@ impl Applier {
 
     async fn run(mut self) {
         let mut ticks = 0u32;
+        // What an earlier start left.
         let mut look = true;
         loop {
-            if look && let Err(error) = self.pass().await {
+            let fresh = self.shared.service.fresh().take();
+            let done =
+                if look || fresh.lost { self.catch_up().await } else { self.fresh(fresh.pushes).await };
+            look = false;
+            if let Err(error) = done {
                 tracing::error!(%error, "the inbox could not be applied; trying again");
                 metrics::counter!("hongyan_apply_failures_total").increment(1);
                 tokio::time::sleep(TICK).await;
+                look = true;
                 continue;
             }
             tokio::select! {
                 () = self.shared.stop.cancelled() => return,
                 () = self.told.notified() => look = true,
+                () = self.shared.service.fresh().told() => {}
                 () = tokio::time::sleep(TICK) => {
                     ticks = ticks.wrapping_add(1);
                     look = self.waiting || ticks.is_multiple_of(LOOK_EVERY);
@@ -61,49 +70,79 @@ impl Applier {
         }
     }
 
-    /// Applies what waits, oldest first, until nothing does.
-    async fn pass(&mut self) -> Result<(), StoreError> {
+    /// Applies what has just come in.
+    async fn fresh(&mut self, pushes: Vec<FreshPush>) -> Result<(), StoreError> {
+        let mut pushes = pushes.into_iter().peekable();
+        while let Some(first) = pushes.peek()
+            && !self.shared.stop.is_cancelled()
+        {
+            let oldest = first.received_at;
+            let batch = pushes
+                .by_ref()
+                .take(COMMIT)
+                .map(|fresh| self.meaning(fresh.id, fresh.app, fresh.received_at, Ok(fresh.push)))
+                .collect();
+            self.apply(batch, oldest).await?;
+        }
+        Ok(())
+    }
+
+    /// Applies what waits in the inbox, oldest first, until nothing does.
+    async fn catch_up(&mut self) -> Result<(), StoreError> {
         let store = self.shared.service.store().clone();
         let mut after: Option<InboxId> = None;
         self.waiting = false;
+        gauge(0);
         while !self.shared.stop.is_cancelled() {
-            let rows = store.pending(after, COMMIT).await?;
-            let oldest = rows.first().map_or(0, |row| self.shared.service.now() - row.received_at);
-            #[expect(clippy::cast_precision_loss, reason = "a gauge")]
-            metrics::gauge!("hongyan_inbox_oldest_unapplied_seconds").set(oldest as f64 / SECOND as f64);
-            let Some(last) = rows.last() else { break };
+            let rows = store.pending(after, i64::try_from(COMMIT).unwrap_or(i64::MAX)).await?;
+            let (Some(first), Some(last)) = (rows.first(), rows.last()) else { break };
             after = Some(last.id);
-            let (started, appended) = (Instant::now(), store.appended());
-            let more = i64::try_from(rows.len()).unwrap_or(0) == COMMIT;
-            let outcomes = store.apply(rows.iter().map(|row| self.read(row)).collect()).await?;
-            let done = outcomes.iter().filter(|outcome| **outcome == Application::Done).count();
-            metrics::counter!("hongyan_callbacks_applied_total").increment(done as u64);
-            self.waiting |= outcomes.contains(&Application::Waits);
-            if store.appended() != appended {
-                let times = if oldest < OLD { DEFERENCE } else { 1 };
-                tokio::time::sleep((started.elapsed() * times).min(LONGEST_PAUSE)).await;
-            } else if !more {
+            let oldest = first.received_at;
+            let more = rows.len() == COMMIT;
+            let batch = rows
+                .into_iter()
+                .map(|row| self.meaning(row.id, row.app, row.received_at, event::parse(row.body.as_bytes())))
+                .collect();
+            self.apply(batch, oldest).await?;
+            if !more {
                 break;
             }
         }
         Ok(())
     }
 
-    /// Says what a row means.
-    fn read(&self, row: &Pending) -> ToApply {
+    /// Applies one batch; then lets callbacks go first, where they are coming in.
+    async fn apply(&mut self, batch: Vec<ToApply>, oldest: Millis) -> Result<(), StoreError> {
+        let store = self.shared.service.store();
+        let (started, appended) = (Instant::now(), store.appended());
+        let age = self.shared.service.now() - oldest;
+        gauge(age);
+        let outcomes = store.apply(batch).await?;
+        let done = outcomes.iter().filter(|outcome| **outcome == Application::Done).count();
+        metrics::counter!("hongyan_callbacks_applied_total").increment(done as u64);
+        self.waiting |= outcomes.contains(&Application::Waits);
+        if store.appended() != appended {
+            let times = if age < OLD { DEFERENCE } else { 1 };
+            tokio::time::sleep((started.elapsed() * times).min(LONGEST_PAUSE)).await;
+        }
+        Ok(())
+    }
+
+    /// Says what a push means.
+    fn meaning(&self, id: InboxId, app: i64, received_at: Millis, push: Result<Push, ParseError>) -> ToApply {
         let mut to_apply = ToApply {
-            id: row.id,
-            epoch: self.shared.epochs.of(row.id.lane()),
-            app: row.app,
+            id,
+            epoch: self.shared.epochs.of(id.lane()),
+            app,
             openid: String::new(),
             at: self.shared.service.now(),
             acts: Vec::new(),
             set_aside: None,
         };
-        match event::parse(row.body.as_bytes()) {
+        match push {
             Ok(push) => {
                 let at = push.create_time.saturating_mul(SECOND);
-                to_apply.acts = acts(push.kind, at, row.received_at);
+                to_apply.acts = acts(push.kind, at, received_at);
                 to_apply.openid = push.from_user;
                 if to_apply.acts.is_empty() {
                     to_apply.set_aside = Some((Verdict::Ignored, "nothing_to_do".to_owned()));
@@ -113,6 +152,11 @@ impl Applier {
         }
         to_apply
     }
+}
+
+fn gauge(age: Millis) {
+    #[expect(clippy::cast_precision_loss, reason = "a gauge")]
+    metrics::gauge!("hongyan_inbox_oldest_unapplied_seconds").set(age as f64 / SECOND as f64);
 }
 
 /// What an event says, template by template. Words that WeChat does not document decide nothing.

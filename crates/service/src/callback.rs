@@ -11,6 +11,7 @@ use wechat::callback::event::{self, Kind as PushKind, Push};
 use wechat::callback::reply::{self, Encryption, Parties};
 use wechat::callback::{Mode, OpenError, Opened, Query, VerifyError};
 
+use crate::fresh::FreshPush;
 use crate::problem::Problem;
 use crate::settings::CustomerService;
 use crate::{App, Service};
@@ -88,14 +89,20 @@ impl Service {
         } else if row.verdict == Some(Verdict::Quarantined) {
             tracing::warn!(app = app.app_id, id = %row.id, reason = row.reason, "a push was quarantined");
         }
+        let (id, waits) = (row.id, row.verdict.is_none());
         let appended = self.store.append(vec![row]).await?;
-        tracing::debug!(app = app.app_id, new = appended == [Appended::New], "callback kept");
+        let new = appended == [Appended::New];
+        tracing::debug!(app = app.app_id, new, "callback kept");
         let Ok(push) = push else { return Ok(success()) };
         if app.original_id.is_none() && push.to_user.starts_with("gh_") {
             self.store.learn_original_id(app.number, push.to_user.clone()).await?;
             self.apps.reload().await?;
         }
-        Ok(self.answer(app, query, &opened, &push, now))
+        let answer = self.answer(app, query, &opened, &push, now);
+        if new && waits {
+            self.fresh.hand_over(FreshPush { id, app: app.number, received_at: now, push });
+        }
+        Ok(answer)
     }
 
     fn inbox_row(&self, app: &App, opened: &Opened, push: Option<&Push>, now: Millis) -> NewInboxRow {

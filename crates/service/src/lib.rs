@@ -3,6 +3,7 @@
 pub mod apps;
 pub mod callback;
 pub mod checks;
+pub mod fresh;
 pub mod inbox;
 pub mod keys;
 pub mod messages;
@@ -28,14 +29,27 @@ pub use wechat::Lang;
 
 /// Everything a use case needs; cloning is cheap.
 #[derive(Clone)]
-pub struct Service {
+pub struct Service(Arc<Parts>);
+
+/// What a service is made of.
+#[doc(hidden)]
+pub struct Parts {
     store: Store,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    apps: Arc<Apps>,
-    tokens: Arc<Tokens>,
-    keys: Arc<keys::KeyCache>,
+    apps: Apps,
+    tokens: Tokens,
+    keys: keys::KeyCache,
     client: wechat::client::Client,
+    fresh: fresh::Fresh,
+}
+
+impl std::ops::Deref for Service {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
 }
 
 impl Service {
@@ -46,9 +60,10 @@ impl Service {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        let apps = Arc::new(Apps::new(store.clone(), Arc::clone(&clock)));
-        let tokens = Arc::new(Tokens::new(store.clone(), client.clone(), Arc::clone(&clock)));
-        Self { store, clock, entropy, apps, tokens, keys: Arc::default(), client }
+        let apps = Apps::new(store.clone(), Arc::clone(&clock));
+        let tokens = Tokens::new(store.clone(), client.clone(), Arc::clone(&clock));
+        let (keys, fresh) = Default::default();
+        Self(Arc::new(Parts { store, clock, entropy, apps, tokens, keys, client, fresh }))
     }
 
     /// The store below.
@@ -69,6 +84,11 @@ impl Service {
     /// The client that calls WeChat.
     pub fn client(&self) -> &wechat::client::Client {
         &self.client
+    }
+
+    /// Pushes that wait to be applied.
+    pub fn fresh(&self) -> &fresh::Fresh {
+        &self.fresh
     }
 
     /// The clock.

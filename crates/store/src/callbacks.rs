@@ -43,17 +43,13 @@ const COLUMNS: &str =
     "id, event_at, received_at, kind, openid, pushes, verdict, reason, effects, applied_at, body from inbox";
 
 impl Store {
-    /// Appends verified callbacks; returns when they are durable.
+    /// Appends verified callbacks; returns when they are durable. The owner finds them when it looks; whoever wants it
+    /// sooner hands them over.
     ///
     /// # Errors
     /// Where the database is away: then WeChat must be answered 503, so that it pushes again.
     pub async fn append(&self, rows: Vec<NewInboxRow>) -> Result<Vec<Appended>, StoreError> {
-        let waits = rows.iter().any(|row| row.verdict.is_none());
-        let outcome = self.writer.call(Job::Append, rows).await?;
-        if waits {
-            self.hints.arrived();
-        }
-        Ok(outcome)
+        self.writer.call(Job::Append, rows).await
     }
 
     /// Rows that wait to be applied, in arrival order.
@@ -162,7 +158,7 @@ impl Store {
                 })
             })
             .await?;
-        self.hints.arrived();
+        self.hints.replayed();
         Ok(replayed)
     }
 }

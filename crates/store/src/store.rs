@@ -284,7 +284,7 @@ pub struct Hints {
 pub struct News {
     /// Queues that got messages.
     pub queues: HashSet<(Lane, Queue)>,
-    /// Whether the inbox got rows.
+    /// Whether inbox rows wait that nobody hands over.
     pub inbox: bool,
     /// Another process wrote: look at everything.
     pub everywhere: bool,
@@ -310,7 +310,7 @@ impl Hints {
         self.tell(|news| news.queues.extend(queues));
     }
 
-    pub(crate) fn arrived(&self) {
+    pub(crate) fn replayed(&self) {
         self.tell(|news| news.inbox = true);
     }
 

@@ -36,6 +36,7 @@ pub(crate) async fn run_calls<B: Batch + 'static>(
     calls: Vec<Call<B>>,
     context: &super::writer::Context,
     finish: &mut Vec<Finish>,
+    first: bool,
 ) -> Result<(), StoreError> {
     if calls.is_empty() {
         return Ok(());
@@ -46,7 +47,7 @@ pub(crate) async fn run_calls<B: Batch + 'static>(
         callers.push((call.items.len(), call.reply));
         items.extend(call.items);
     }
-    match attempt::<B>(db, &items, context).await? {
+    match attempt::<B>(db, &items, context, first).await? {
         Ok(mut outcomes) => {
             for (count, reply) in callers.into_iter().rev() {
                 let own = outcomes.split_off(outcomes.len().saturating_sub(count));
@@ -59,7 +60,7 @@ pub(crate) async fn run_calls<B: Batch + 'static>(
         Err(_) => {
             let mut from = 0;
             for (count, reply) in callers {
-                let own = attempt::<B>(db, &items[from..from + count], context).await?;
+                let own = attempt::<B>(db, &items[from..from + count], context, false).await?;
                 finish.push(after_commit(reply, own));
                 from += count;
             }
@@ -70,18 +71,28 @@ pub(crate) async fn run_calls<B: Batch + 'static>(
 
 /// The outer error is the transaction's: where SQLite gave it up by itself (a full disk), a further savepoint would
 /// commit on its own, so nothing more may be tried.
+///
+/// What is `first` in its transaction needs no savepoint: nothing else is lost with it. Each statement less is a turn
+/// of two threads less, which is much where the machine is busy.
 async fn attempt<B: Batch>(
     db: &mut SqliteConnection,
     items: &[B::Item],
     context: &super::writer::Context,
+    first: bool,
 ) -> Result<Result<Vec<B::Outcome>, StoreError>, StoreError> {
-    sqlx::query("savepoint batch").execute(&mut *db).await?;
+    if !first {
+        sqlx::query("savepoint batch").execute(&mut *db).await?;
+    }
     let outcome = B::run(db, items, context).await;
     if outcome.is_err() {
         context.forget();
-        sqlx::query("rollback to batch").execute(&mut *db).await?;
+        sqlx::query(if first { "rollback" } else { "rollback to batch" }).execute(&mut *db).await?;
     }
-    sqlx::query("release batch").execute(&mut *db).await?;
+    match (first, outcome.is_err()) {
+        (false, _) => drop(sqlx::query("release batch").execute(&mut *db).await?),
+        (true, true) => drop(sqlx::query("begin immediate").execute(&mut *db).await?),
+        (true, false) => {}
+    }
     Ok(outcome)
 }
 

@@ -275,11 +275,13 @@ impl Task {
         let started = Instant::now();
         sqlx::query("begin immediate").execute(&mut *db).await?;
         let begun = started.elapsed();
-        measured(Kind::Append, db, appends, context, finish).await?;
-        measured(Kind::Settle, db, settles, context, finish).await?;
-        measured(Kind::Apply, db, applies, context, finish).await?;
-        measured(Kind::Enqueue, db, enqueues, context, finish).await?;
-        measured(Kind::Arm, db, arms, context, finish).await?;
+        // Whatever comes first has nothing before it that could be lost with it.
+        let mut first = true;
+        measured(Kind::Append, db, appends, context, finish, &mut first).await?;
+        measured(Kind::Settle, db, settles, context, finish, &mut first).await?;
+        measured(Kind::Apply, db, applies, context, finish, &mut first).await?;
+        measured(Kind::Enqueue, db, enqueues, context, finish, &mut first).await?;
+        measured(Kind::Arm, db, arms, context, finish, &mut first).await?;
         if !colds.is_empty() {
             let (started, rows) = (Instant::now(), colds.len());
             for work in colds {
@@ -309,12 +311,13 @@ async fn measured<B: Batch + 'static>(
     calls: Vec<Call<B>>,
     context: &Context,
     finish: &mut Vec<Finish>,
+    first: &mut bool,
 ) -> Result<(), StoreError> {
     if calls.is_empty() {
         return Ok(());
     }
     let (started, rows) = (Instant::now(), calls.iter().map(|call| call.items.len()).sum());
-    let done = run_calls(db, calls, context, finish).await;
+    let done = run_calls(db, calls, context, finish, std::mem::take(first)).await;
     context.work.add(kind, rows, started.elapsed());
     done
 }
