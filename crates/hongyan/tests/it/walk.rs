@@ -71,7 +71,7 @@ async fn i2_a_re_pushed_event_counts_once() {
     let told: Vec<_> =
         rows.iter().map(|row| (row["verdict"].as_str().unwrap(), row["pushes"].as_i64().unwrap())).collect();
     // The last push came after a restart: it has a row of its own, and is counted on the first one too.
-    assert_eq!(told, [("applied", 1), ("duplicate", 1), ("applied", 5)], "newest first");
+    assert_eq!(told, [("applied", 1), ("duplicate", 1), ("applied", 4)], "newest first");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
