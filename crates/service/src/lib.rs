@@ -42,6 +42,7 @@ pub struct Parts {
     keys: keys::KeyCache,
     client: wechat::client::Client,
     fresh: fresh::Fresh,
+    known_templates: templates::KnownTemplates,
 }
 
 impl std::ops::Deref for Service {
@@ -62,8 +63,8 @@ impl Service {
     ) -> Self {
         let apps = Apps::new(store.clone(), Arc::clone(&clock));
         let tokens = Tokens::new(store.clone(), client.clone(), Arc::clone(&clock));
-        let (keys, fresh) = Default::default();
-        Self(Arc::new(Parts { store, clock, entropy, apps, tokens, keys, client, fresh }))
+        let (keys, fresh, known_templates) = Default::default();
+        Self(Arc::new(Parts { store, clock, entropy, apps, tokens, keys, client, fresh, known_templates }))
     }
 
     /// The store below.
@@ -106,9 +107,10 @@ impl Service {
         self.clock.now()
     }
 
-    /// Reads again what another process may have changed: apps, keys.
+    /// Reads again what another process may have changed: apps, keys, templates.
     pub async fn refresh(&self) {
         self.keys.forget();
+        self.known_templates.forget();
         if let Err(error) = self.apps.reload().await {
             tracing::warn!(%error, "apps could not be read again");
         }

@@ -12,6 +12,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use store::hot::enqueue::{Enqueued, Idempotency, NewMessage, Priority, Queue};
 use store::messages::MessageFilter;
+use store::messages::StoredMessage;
 use wechat::{Lang, template};
 
 use crate::problem::{FieldError, Kind, Problem};
@@ -124,9 +125,9 @@ impl Service {
             let key = key.or_else(|| request.idempotency_key.clone());
             let checked = self.checked(app, &request, key.as_deref()).await;
             verdicts.push(checked.map(|row| {
-                let id = row.id;
+                let handed_in = StoredMessage::handed_in(&row, request.template_id);
                 rows.push(row);
-                id
+                handed_in
             }));
         }
         let mut kept = self.store.enqueue(rows).await?.into_iter();
@@ -134,9 +135,14 @@ impl Service {
         for verdict in verdicts {
             answers.push(match verdict {
                 Err(problem) => Err(problem),
-                Ok(id) => match kept.next() {
-                    Some(Enqueued::Accepted) => self.sent(app, id, false, lang).await,
-                    Some(Enqueued::Replayed(earlier)) => self.sent(app, earlier, true, lang).await,
+                Ok(handed_in) => match kept.next() {
+                    Some(Enqueued::Accepted) => {
+                        Ok(Sent { message: MessageView::new(app, handed_in, lang), replayed: false })
+                    }
+                    Some(Enqueued::Replayed(earlier)) => self
+                        .message(app, earlier, lang)
+                        .await
+                        .map(|message| Sent { message, replayed: true }),
                     Some(Enqueued::KeyReused) => Err(Problem::new(
                         Kind::Invalid,
                         "idempotency_key_reused",
@@ -153,10 +159,6 @@ impl Service {
             });
         }
         Ok(answers)
-    }
-
-    async fn sent(&self, app: &App, id: MessageId, replayed: bool, lang: Lang) -> Result<Sent, Problem> {
-        Ok(Sent { message: self.message(app, id, lang).await?, replayed })
     }
 
     /// Everything that can be known to be wrong before the call.

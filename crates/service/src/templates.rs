@@ -1,5 +1,9 @@
 //! Templates: read from WeChat, never changed there (I14).
 
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
 use domain::ledger::TemplateKind;
 use store::templates::{StoredTemplate, SyncedTemplate};
 use wechat::client::CallError;
@@ -59,6 +63,7 @@ impl Service {
             })
             .collect();
         self.store.sync_templates(app.number, synced, self.now()).await?;
+        self.known_templates.forget();
         self.templates(app).await
     }
 
@@ -76,7 +81,19 @@ impl Service {
         &self,
         app: &App,
         template_id: &str,
-    ) -> Result<Option<TemplateView>, Problem> {
+    ) -> Result<Option<Arc<TemplateView>>, Problem> {
+        if let Some(template) = self.known_templates.get(app.number, template_id) {
+            return Ok(Some(template));
+        }
+        let asked = self.known_templates.generation();
+        let found = self.find_template(app, template_id).await?.map(Arc::new);
+        if let Some(template) = &found {
+            self.known_templates.keep(app.number, template, asked);
+        }
+        Ok(found)
+    }
+
+    async fn find_template(&self, app: &App, template_id: &str) -> Result<Option<TemplateView>, Problem> {
         let known =
             |stored: Option<StoredTemplate>| stored.filter(|template| template.synced_at.is_some()).map(view);
         if let Some(template) = known(self.store.template(app.number, template_id).await?) {
@@ -87,6 +104,38 @@ impl Service {
         }
         self.sync_templates(app).await?;
         Ok(known(self.store.template(app.number, template_id).await?))
+    }
+}
+
+/// Templates in memory: every message asks for its own. Forgotten at every sync, and when another process wrote.
+#[derive(Debug, Default)]
+pub(crate) struct KnownTemplates {
+    by_id: RwLock<HashMap<(i64, String), Arc<TemplateView>>>,
+    generation: AtomicU64,
+}
+
+impl KnownTemplates {
+    fn get(&self, app: i64, template_id: &str) -> Option<Arc<TemplateView>> {
+        let by_id = self.by_id.read().unwrap_or_else(PoisonError::into_inner);
+        by_id.get(&(app, template_id.to_owned())).cloned()
+    }
+
+    fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Keeps what was read, unless something was forgotten since it was `asked` for.
+    fn keep(&self, app: i64, template: &Arc<TemplateView>, asked: u64) {
+        let mut by_id = self.by_id.write().unwrap_or_else(PoisonError::into_inner);
+        if self.generation() == asked {
+            by_id.insert((app, template.id.clone()), Arc::clone(template));
+        }
+    }
+
+    pub(crate) fn forget(&self) {
+        let mut by_id = self.by_id.write().unwrap_or_else(PoisonError::into_inner);
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        by_id.clear();
     }
 }
 

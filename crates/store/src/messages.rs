@@ -74,6 +74,31 @@ pub struct StoredMessage {
     pub receipt: Option<StoredReceipt>,
 }
 
+impl StoredMessage {
+    /// A message as it stands the moment it was handed in.
+    pub fn handed_in(new: &NewMessage, template_id: String) -> Self {
+        Self {
+            id: new.id,
+            app: new.app,
+            template_id,
+            openid: new.openid.clone(),
+            queue: new.queue,
+            data: new.data.clone(),
+            page: new.page.clone(),
+            version: new.version.clone(),
+            lang: new.lang.clone(),
+            due_at: new.due_at,
+            expire_at: new.expire_at,
+            position: Position::new(new.state),
+            attempts: Vec::new(),
+            msgid: None,
+            errcode: None,
+            errmsg: None,
+            receipt: None,
+        }
+    }
+}
+
 /// What a list is narrowed to.
 #[derive(Debug, Clone, Default)]
 pub struct MessageFilter {

@@ -8,7 +8,7 @@ use domain::message::State;
 use domain::{Lane, MessageId, Millis};
 use sqlx::{Row, SqliteConnection};
 
-use super::{hex, json, uuid};
+use super::{hex, json, uuid, values};
 use crate::error::StoreError;
 use crate::sqlite::batch::Batch;
 use crate::sqlite::writer::Context;
@@ -122,19 +122,12 @@ select b.v->>0, coalesce((select s.balance from subscription s where s.lane = b.
     (select count(*) from reserved r where r.lane = b.v->>1 and r.template = b.v->>2 and r.openid = b.v->>3)
 from (select value v from json_each($1)) b";
 
-pub(crate) const INSERT_MESSAGES: &str = "
-insert into message (id, lane, app, template, openid, queue, data, page, version, lang, expire_at)
-select unhex(v->>0), v->>1, v->>2, v->>3, v->>4, v->>5, v->>6, v->>7, v->>8, v->>9, v->>10
-from (select value v from json_each($1))";
-pub(crate) const INSERT_STATES: &str = "
-insert into message_state (id, lane, state, cancel_requested, linked, attempts, due_at)
-select unhex(v->>0), v->>1, v->>11, false, false, 0, v->>12 from (select value v from json_each($1))";
-pub(crate) const INSERT_READY: &str = "
-insert into ready (lane, queue, due_at, id, expire_at)
-select v->>1, v->>5, v->>12, unhex(v->>0), v->>10 from (select value v from json_each($1))";
-pub(crate) const INSERT_RESERVED: &str = "
-insert into reserved (lane, template, openid, id)
-select v->>1, v->>3, v->>4, unhex(v->>0) from (select value v from json_each($1))";
+const INSERT_MESSAGES: &str =
+    "insert into message (id, lane, app, template, openid, queue, data, page, version, lang, expire_at)";
+const INSERT_STATES: &str =
+    "insert into message_state (id, lane, state, cancel_requested, linked, attempts, due_at)";
+const INSERT_READY: &str = "insert into ready (lane, queue, due_at, id, expire_at)";
+const INSERT_RESERVED: &str = "insert into reserved (lane, template, openid, id)";
 
 pub(crate) struct Enqueue;
 
@@ -149,38 +142,74 @@ impl Batch for Enqueue {
     ) -> Result<Vec<Enqueued>, StoreError> {
         let mut outcomes = reserve_keys(db, items).await?;
         check_grants(db, items, &mut outcomes).await?;
-        let mut rows: Vec<_> = items
+        let mut rows: Vec<&NewMessage> = items
             .iter()
             .zip(&outcomes)
             .filter(|(_, outcome)| **outcome == Enqueued::Accepted)
-            .map(|(m, _)| {
-                (
-                    hex(m.id.0),
-                    m.id.lane().0,
-                    m.app,
-                    m.template,
-                    &m.openid,
-                    m.queue.0,
-                    &m.data,
-                    &m.page,
-                    &m.version,
-                    &m.lang,
-                    m.expire_at,
-                    m.state.code(),
-                    m.due_at,
-                )
-            })
+            .map(|(message, _)| message)
             .collect();
-        if rows.is_empty() {
-            return Ok(outcomes);
-        }
-        rows.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        let rows = json(&rows)?;
-        for statement in [INSERT_MESSAGES, INSERT_STATES, INSERT_READY, INSERT_RESERVED] {
-            sqlx::query(statement).bind(&rows).execute(&mut *db).await?;
+        rows.sort_unstable_by_key(|message| message.id);
+        for part in rows.chunks(values::MOST) {
+            insert(db, part).await?;
         }
         Ok(outcomes)
     }
+}
+
+/// Each table's rows in its own order: pages are then written once, one after the other.
+async fn insert(db: &mut SqliteConnection, by_id: &[&NewMessage]) -> Result<(), StoreError> {
+    let count = by_id.len();
+    let id = |message: &&NewMessage| message.id;
+    values::bound(values::statement(INSERT_MESSAGES, 11, count, ""), 11, by_id, |query, m| {
+        query
+            .bind(m.id.0.as_bytes().as_slice())
+            .bind(m.id.lane().0)
+            .bind(m.app)
+            .bind(m.template)
+            .bind(m.openid.as_str())
+            .bind(m.queue.0)
+            .bind(m.data.as_str())
+            .bind(m.page.as_deref())
+            .bind(m.version.as_str())
+            .bind(m.lang.as_str())
+            .bind(m.expire_at)
+    })
+    .execute(&mut *db)
+    .await?;
+    values::bound(values::statement(INSERT_STATES, 7, count, ""), 7, by_id, |query, m| {
+        query
+            .bind(m.id.0.as_bytes().as_slice())
+            .bind(m.id.lane().0)
+            .bind(m.state.code())
+            .bind(false)
+            .bind(false)
+            .bind(0i64)
+            .bind(m.due_at)
+    })
+    .execute(&mut *db)
+    .await?;
+    let mut by_queue = by_id.to_vec();
+    by_queue.sort_unstable_by_key(|m| (m.id.lane(), m.queue, m.due_at, id(m)));
+    values::bound(values::statement(INSERT_READY, 5, count, ""), 5, &by_queue, |query, m| {
+        query
+            .bind(m.id.lane().0)
+            .bind(m.queue.0)
+            .bind(m.due_at)
+            .bind(m.id.0.as_bytes().as_slice())
+            .bind(m.expire_at)
+    })
+    .execute(&mut *db)
+    .await?;
+    let mut by_person = by_queue;
+    by_person.sort_unstable_by(|a, b| {
+        (a.id.lane(), a.template, &a.openid, a.id).cmp(&(b.id.lane(), b.template, &b.openid, b.id))
+    });
+    values::bound(values::statement(INSERT_RESERVED, 4, count, ""), 4, &by_person, |query, m| {
+        query.bind(m.id.lane().0).bind(m.template).bind(m.openid.as_str()).bind(m.id.0.as_bytes().as_slice())
+    })
+    .execute(db)
+    .await?;
+    Ok(())
 }
 
 /// Reserves the keys of a batch and reads back whose message each now names.
