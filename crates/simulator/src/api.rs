@@ -6,9 +6,11 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+mod faults;
 mod records;
 mod users;
 
+pub use faults::*;
 pub use records::*;
 pub use users::*;
 
@@ -42,6 +44,9 @@ pub struct AppSpec {
     /// The least time between two forced refreshes of the token (45011 otherwise); 0: not looked at.
     #[serde(default)]
     pub forced_refresh_gap_ms: u64,
+    /// Keeps every accepted send, without end, for the proof that none was accepted twice. For tests.
+    #[serde(default)]
+    pub keep_accepted: bool,
 }
 
 fn yes() -> bool {
@@ -67,6 +72,7 @@ impl AppSpec {
             receipt_delay_ms: receipt_delay(),
             receipts: true,
             forced_refresh_gap_ms: 0,
+            keep_accepted: false,
         }
     }
 }

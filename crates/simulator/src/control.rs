@@ -3,7 +3,7 @@
 
 use axum::{
     Json, Router,
-    extract::{DefaultBodyLimit, Path, Query, State},
+    extract::{DefaultBodyLimit, Path, Query, State, rejection::JsonRejection},
     http::StatusCode,
     response::{IntoResponse, Response},
     routing::{get, post, put},
@@ -27,6 +27,9 @@ pub(crate) fn router() -> Router<Simulator> {
         .route("/verify", post(verify))
         .route("/revoke-token", post(revoke_token))
         .route("/records", get(records))
+        .route("/accepted", get(accepted))
+        .route("/faults", get(faults).put(set_faults).delete(clear_faults))
+        .route("/faults/log", get(fault_log))
         .route("/counters", get(counters))
         .route("/seed", post(seed))
         .route("/users", get(users).post(add_user))
@@ -77,8 +80,7 @@ async fn revoke_token(State(sim): Sim, Path(appid): Path<String>) -> Result<Resp
 struct Which {
     kind: Kind,
     openid: Option<String>,
-    #[serde(default = "limit")]
-    limit: usize,
+    limit: Option<usize>,
 }
 
 #[derive(Deserialize)]
@@ -87,11 +89,11 @@ enum Kind {
     Sends,
     Callbacks,
     Grants,
+    Accepted,
 }
 
-fn limit() -> usize {
-    1000
-}
+/// Of a list whose query names no limit.
+const LIMIT: usize = 1000;
 
 async fn records(
     State(sim): Sim,
@@ -99,11 +101,56 @@ async fn records(
     Query(which): Query<Which>,
 ) -> Result<Response, Refusal> {
     let openid = which.openid.as_deref();
+    let limit = which.limit.unwrap_or(LIMIT);
     Ok(match which.kind {
-        Kind::Sends => list(sim.sends(&appid, openid, which.limit)?),
-        Kind::Callbacks => list(sim.callbacks(&appid, openid, which.limit)?),
-        Kind::Grants => list(sim.grants(&appid, openid, which.limit)?),
+        Kind::Sends => list(sim.sends(&appid, openid, limit)?),
+        Kind::Callbacks => list(sim.callbacks(&appid, openid, limit)?),
+        Kind::Grants => list(sim.grants(&appid, openid, limit)?),
+        Kind::Accepted => {
+            let mut all = sim.accepted_sends(&appid)?;
+            all.reverse();
+            all.retain(|send| openid.is_none_or(|openid| send.openid == openid));
+            // All of them, unless asked otherwise: what is missing proves nothing.
+            all.truncate(which.limit.unwrap_or(usize::MAX));
+            list(all)
+        }
     })
+}
+
+async fn accepted(State(sim): Sim, Path(appid): Path<String>) -> Result<Json<api::Accepted>, Refusal> {
+    Ok(Json(sim.accepted(&appid)?))
+}
+
+async fn faults(State(sim): Sim, Path(appid): Path<String>) -> Result<Json<api::FaultsView>, Refusal> {
+    Ok(Json(sim.faults(&appid)?))
+}
+
+async fn set_faults(
+    State(sim): Sim,
+    Path(appid): Path<String>,
+    script: Result<Json<api::FaultScript>, JsonRejection>,
+) -> Result<Json<api::FaultsView>, Refusal> {
+    let Json(script) = script.map_err(|error| Refusal::Invalid(error.body_text()))?;
+    sim.set_faults(&appid, script)?;
+    Ok(Json(sim.faults(&appid)?))
+}
+
+async fn clear_faults(State(sim): Sim, Path(appid): Path<String>) -> Done {
+    sim.clear_faults(&appid)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize)]
+struct Limit {
+    limit: Option<usize>,
+}
+
+async fn fault_log(
+    State(sim): Sim,
+    Path(appid): Path<String>,
+    Query(query): Query<Limit>,
+) -> Result<Response, Refusal> {
+    Ok(list(sim.fault_log(&appid, query.limit.unwrap_or(LIMIT))?))
 }
 
 fn list<T: serde::Serialize>(items: Vec<T>) -> Response {

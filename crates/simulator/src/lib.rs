@@ -3,6 +3,7 @@
 pub mod api;
 mod config;
 mod control;
+mod faults;
 mod phone;
 mod push;
 mod sample;

@@ -1,19 +1,25 @@
 //! Pushes from the simulated WeChat to the app's server: events and chats, signed, encrypted, tried again;
 //! and the GET verification. `state` decides what is pushed, this module how.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering::SeqCst},
+    time::Duration,
+};
 
 use serde_json::json;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::{
     Simulator,
+    api::FaultOn,
+    faults::Whom,
     state::{App, CallbackEntry},
 };
 
 mod content;
 mod courier;
 mod envelope;
+mod faulty;
 mod receipts;
 mod verification;
 
@@ -25,15 +31,41 @@ pub(crate) use verification::verify;
 /// Answers kept in records are cut here.
 const KEEP_ANSWER: usize = 2048;
 
+/// One push to make.
+pub(crate) struct Errand {
+    pub(crate) openid: Arc<str>,
+    pub(crate) content: Arc<Content>,
+    /// CreateTime is that of the act, however late its push is written.
+    pub(crate) acted_at: i64,
+    /// Told when the first try is over.
+    pub(crate) first_try: Option<oneshot::Sender<()>>,
+    /// How many good answers shall count as none.
+    pub(crate) deaf: u32,
+}
+
+impl Errand {
+    pub(crate) fn new(openid: Arc<str>, content: Content, acted_at: i64) -> Self {
+        Self { openid, content: Arc::new(content), acted_at, first_try: None, deaf: 0 }
+    }
+}
+
 impl Simulator {
     /// Pushes in the background, if the app has a push URL.
     pub(crate) fn push(&self, app: &Arc<App>, openid: Arc<str>, content: Content) {
         if app.settings().envelope.is_none() {
             return;
         }
-        // CreateTime is that of the act, however late its push is written.
-        let (sim, app, acted_at) = (self.clone(), app.clone(), self.now());
-        tokio::spawn(async move { sim.deliver(&app, openid, &content, acted_at, None).await });
+        let strike = app.faults.strike(
+            FaultOn::Push,
+            Whom { openid: Some(&openid), templates: &content.templates(), event: Some(content.name()) },
+        );
+        let (sim, app, errand) = (self.clone(), app.clone(), Errand::new(openid, content, self.now()));
+        tokio::spawn(async move {
+            match strike {
+                Some(strike) => sim.deliver_faulty(&app, errand, &strike, None).await,
+                None => sim.deliver(&app, errand, None).await,
+            }
+        });
     }
 
     /// All tries of one push. Every try carries the same plaintext, freshly encrypted and signed. A `slot`, where
@@ -41,29 +73,29 @@ impl Simulator {
     pub(crate) async fn deliver(
         &self,
         app: &App,
-        openid: Arc<str>,
-        content: &Content,
-        acted_at: i64,
+        mut errand: Errand,
         mut slot: Option<OwnedSemaphorePermit>,
     ) {
         let limited = slot.is_some();
         let settings = app.settings();
         let Some(envelope) = &settings.envelope else { return };
-        let created = acted_at / 1000;
+        let (openid, content) = (&errand.openid, &errand.content);
+        let created = errand.acted_at / 1000;
         let plaintext: Arc<str> =
-            content.write(envelope.format, &settings.spec.original_id, &openid, created, None).into();
+            content.write(envelope.format, &settings.spec.original_id, openid, created, None).into();
         let config = &self.0.config;
-        for attempt in 1..=config.callback_tries {
+        let tries = config.callback_tries.max(errand.deaf + 1);
+        for attempt in 1..=tries {
             let started = tokio::time::Instant::now();
             let at = self.now();
             let full = |encrypt: &str| {
                 let original_id = &settings.spec.original_id;
-                content.write(envelope.format, original_id, &openid, created, Some(encrypt))
+                content.write(envelope.format, original_id, openid, created, Some(encrypt))
             };
             let letter = envelope.seal(
                 &self.0.chance,
                 at / 1000,
-                &openid,
+                openid,
                 &settings.spec.original_id,
                 &plaintext,
                 full,
@@ -73,14 +105,25 @@ impl Simulator {
             drop(slot.take());
             app.counters.attempt();
             let delivered = matches!(answer, Ok((200, _)));
-            let entry = entry(at, &openid, content, attempt, answer, latency, &plaintext);
-            self.0.live.tell("callback", &app.appid, Some(&openid), || json!(entry.view()));
+            let entry = entry(at, openid, content, attempt, answer, latency, &plaintext);
+            self.0.live.tell("callback", &app.appid, Some(openid), || json!(entry.view()));
             app.callbacks.push(entry);
-            if delivered {
+            if let Some(told) = errand.first_try.take() {
+                // Whoever waited may have lost patience.
+                let _ = told.send(());
+            }
+            if attempt == 1 {
+                app.pushes.made.fetch_add(1, SeqCst);
+                app.pushes.moved.notify_waiters();
+            }
+            if delivered && errand.deaf == 0 {
                 app.counters.settled(true);
                 return;
             }
-            if attempt < config.callback_tries {
+            if delivered {
+                errand.deaf -= 1;
+            }
+            if attempt < tries {
                 tokio::select! {
                     () = tokio::time::sleep(config.callback_retry_delay) => {}
                     () = self.0.stop.cancelled() => return,

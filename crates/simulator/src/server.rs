@@ -11,6 +11,8 @@ use tokio::net::TcpListener;
 use crate::{Simulator, control, phone};
 
 mod answer;
+mod broken;
+mod faulty;
 mod query;
 mod send;
 mod templates;

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{SimulatorConfig, push::Courier};
 
+mod accepted;
 mod app;
 mod chance;
 mod control;
@@ -27,7 +28,8 @@ mod views;
 pub(crate) use app::{App, Settings};
 pub(crate) use chance::Chance;
 pub(crate) use live::Live;
-pub(crate) use records::CallbackEntry;
+pub(crate) use records::{CallbackEntry, Ring};
+pub(crate) use sending::{Busy, Sent};
 pub(crate) use templates::Template;
 pub(crate) use tokens::{TokenFault, TokenKind, Tokens};
 pub(crate) use users::Receipt;

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::FaultKind;
+
 /// One send call, newest first in lists.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SendView {
@@ -17,6 +19,29 @@ pub struct SendView {
     pub errmsg: String,
     /// As text; none where nothing was sent.
     pub msgid: Option<String>,
+    /// What went wrong on purpose: then the caller may have been told something else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<FaultKind>,
+}
+
+/// `GET …/accepted`: every send accepted since the app has `keep_accepted`, told apart by whom it was for, its
+/// template, its page and its data.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Accepted {
+    pub accepted: u64,
+    pub distinct: u64,
+    /// Those accepted more than once; a proof holds where this is empty.
+    pub twice: Vec<AcceptedTwice>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AcceptedTwice {
+    pub openid: String,
+    pub template_id: String,
+    pub page: String,
+    pub data: Value,
+    /// One for each time.
+    pub msgids: Vec<String>,
 }
 
 /// One attempt to push to the app.
@@ -80,6 +105,18 @@ pub struct Counters {
     pub tokens_issued: u64,
     pub forced_refreshes: u64,
     pub quota_used_today: u64,
+    /// Faults that happened, by kind.
+    #[serde(default)]
+    pub faults: BTreeMap<String, u64>,
+    /// Sends whose caller a fault left without knowing whether they took effect.
+    #[serde(default)]
+    pub ambiguous: u64,
+    /// Those of them that did.
+    #[serde(default)]
+    pub ambiguous_with_effect: u64,
+    /// Sends whose caller went away before the answer, with or without a fault.
+    #[serde(default)]
+    pub hung_up: u64,
 }
 
 /// The GET verification, as WeChat's console does it when the form is submitted.

@@ -1,7 +1,7 @@
 //! The plaintext of a push, in JSON and XML as WeChat writes them: one list item is an object in JSON,
 //! several are an array; XML wraps the list in the event's own tag.
 
-use std::fmt::Write;
+use std::{borrow::Cow, fmt::Write};
 
 use serde::Serialize;
 
@@ -13,7 +13,7 @@ pub(crate) enum Content {
     /// Templates switched to 拒收.
     Change(Vec<String>),
     /// A message arrived at the phone.
-    Sent { template_id: String, msgid: u64 },
+    Sent { template_id: String, msgid: Option<u64>, failed: Option<(i32, String)> },
     /// A word to customer service.
     Text { text: String, msgid: u64 },
 }
@@ -56,7 +56,7 @@ struct Item<'a> {
     #[serde(rename = "MsgID", skip_serializing_if = "Option::is_none")]
     msgid: Option<String>,
     #[serde(rename = "ErrorCode", skip_serializing_if = "Option::is_none")]
-    error_code: Option<&'a str>,
+    error_code: Option<Cow<'a, str>>,
     #[serde(rename = "ErrorStatus", skip_serializing_if = "Option::is_none")]
     error_status: Option<&'a str>,
 }
@@ -75,6 +75,16 @@ impl Content {
             Self::Change(_) => "subscribe_msg_change_event",
             Self::Sent { .. } => "subscribe_msg_sent_event",
             Self::Text { .. } => "text",
+        }
+    }
+
+    /// The templates that it is about.
+    pub(crate) fn templates(&self) -> Vec<&str> {
+        match self {
+            Self::Popup(decisions) => decisions.iter().map(|(id, _)| id.as_str()).collect(),
+            Self::Change(ids) => ids.iter().map(String::as_str).collect(),
+            Self::Sent { template_id, .. } => vec![template_id],
+            Self::Text { .. } => Vec::new(),
         }
     }
 
@@ -106,12 +116,18 @@ impl Content {
             Self::Change(ids) => {
                 ids.iter().map(|id| Item { status: Some("reject"), ..Item::new(id) }).collect()
             }
-            Self::Sent { template_id, msgid } => vec![Item {
-                msgid: Some(msgid.to_string()),
-                error_code: Some("0"),
-                error_status: Some("success"),
-                ..Item::new(template_id)
-            }],
+            Self::Sent { template_id, msgid, failed } => {
+                let (code, status) = match failed {
+                    None => (Cow::Borrowed("0"), "success"),
+                    Some((code, status)) => (Cow::Owned(code.to_string()), status.as_str()),
+                };
+                vec![Item {
+                    msgid: msgid.map(|msgid| msgid.to_string()),
+                    error_code: Some(code),
+                    error_status: Some(status),
+                    ..Item::new(template_id)
+                }]
+            }
             Self::Text { .. } => Vec::new(),
         }
     }
@@ -168,7 +184,7 @@ impl Content {
                     ("SubscribeStatusString", item.status),
                     ("PopupScene", item.scene),
                     ("MsgID", item.msgid.as_deref()),
-                    ("ErrorCode", item.error_code),
+                    ("ErrorCode", item.error_code.as_deref()),
                     ("ErrorStatus", item.error_status),
                 ] {
                     match value {

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::Content;
+use super::{Content, Errand};
 use crate::{
     Simulator,
     state::{App, Receipt, lock},
@@ -37,11 +37,13 @@ impl Simulator {
                         let Ok(slot) = app.receipts.slots.clone().acquire_owned().await else { return };
                         let (sim, app) = (self.clone(), app.clone());
                         tokio::spawn(async move {
-                            let content = Content::Sent {
-                                template_id: receipt.template.id.clone(),
-                                msgid: receipt.msgid,
-                            };
-                            sim.deliver(&app, receipt.openid, &content, sim.now(), Some(slot)).await;
+                            let errand = errand(&receipt, sim.now());
+                            match receipt.fault {
+                                None => sim.deliver(&app, errand, Some(slot)).await,
+                                Some(strike) => {
+                                    Box::pin(sim.deliver_faulty(&app, errand, &strike, Some(slot))).await;
+                                }
+                            }
                         });
                     }
                 }
@@ -77,6 +79,12 @@ impl Simulator {
             }
         }
     }
+}
+
+pub(super) fn errand(receipt: &Receipt, now: i64) -> Errand {
+    let content =
+        Content::Sent { template_id: receipt.template.id.clone(), msgid: Some(receipt.msgid), failed: None };
+    Errand::new(receipt.openid.clone(), content, now)
 }
 
 enum Due {

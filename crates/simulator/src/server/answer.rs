@@ -19,8 +19,12 @@ pub(crate) fn json(text: String) -> Response {
 
 /// `errmsg` must need no escaping; what goes in is ours, but for a template's keys, which are ASCII words.
 pub(crate) fn error(sim: &Simulator, errcode: i32, errmsg: &str) -> Response {
+    json(error_text(sim, errcode, errmsg))
+}
+
+pub(crate) fn error_text(sim: &Simulator, errcode: i32, errmsg: &str) -> String {
     let rid = sim.0.chance.rid(sim.now());
-    json(serde_json::json!({"errcode": errcode, "errmsg": format!("{errmsg}{rid}")}).to_string())
+    serde_json::json!({"errcode": errcode, "errmsg": format!("{errmsg}{rid}")}).to_string()
 }
 
 pub(crate) async fn needs_post(State(sim): State<Simulator>) -> Response {

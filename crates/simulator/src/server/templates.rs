@@ -6,8 +6,15 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use super::{answer, send::authorised};
-use crate::{Simulator, api::TemplateKind, state::Template};
+use super::{
+    faulty::{self, Act, Done},
+    send::authorised,
+};
+use crate::{
+    Simulator,
+    api::{FaultOn, TemplateKind},
+    state::Template,
+};
 
 pub(super) async fn list(State(sim): State<Simulator>, RawQuery(query): RawQuery) -> Response {
     let app = match authorised(&sim, query.as_deref()) {
@@ -15,7 +22,8 @@ pub(super) async fn list(State(sim): State<Simulator>, RawQuery(query): RawQuery
         Err(answer) => return *answer,
     };
     let data: Vec<Value> = app.settings().templates.iter().map(|template| describe(template)).collect();
-    answer::json(json!({"errcode": 0, "errmsg": "ok", "data": data}).to_string())
+    let text = json!({"errcode": 0, "errmsg": "ok", "data": data}).to_string();
+    faulty::call(&sim, &app, FaultOn::Gettemplate, Act::WithToken, || Done::said(Ok(text))).await
 }
 
 fn describe(template: &Template) -> Value {

@@ -10,9 +10,14 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{answer, query};
+use super::{
+    answer,
+    faulty::{self, Act, Done},
+    query,
+};
 use crate::{
     Simulator,
+    api::FaultOn,
     state::{App, TokenKind},
 };
 
@@ -42,34 +47,39 @@ pub(super) async fn stable(State(sim): State<Simulator>, body: Bytes) -> Respons
         Ok(app) => app,
         Err(answer) => return *answer,
     };
-    if request.force_refresh {
+    let act = || Done::said(stable_text(&sim, &app, request.force_refresh));
+    faulty::call(&sim, &app, FaultOn::StableToken, Act::WithSecret, act).await
+}
+
+/// The token, or why there is none.
+fn stable_text(sim: &Simulator, app: &Arc<App>, force: bool) -> Result<String, String> {
+    if force {
         let now = sim.now();
         if !app.tokens.force(now, app.settings().spec.forced_refresh_gap_ms) {
-            return answer::error(
-                &sim,
-                45011,
-                "api minute-quota reach limit, must slower, retry next minute",
-            );
+            let errmsg = "api minute-quota reach limit, must slower, retry next minute";
+            return Err(answer::error_text(sim, 45011, errmsg));
         }
         if !app.tokens.forced.spend(now, Some(FORCED)) {
-            return answer::error(&sim, 45009, "reach max api daily quota limit");
+            return Err(answer::error_text(sim, 45009, "reach max api daily quota limit"));
         }
         app.counters.forced();
     }
-    issue(&sim, &app, TokenKind::Stable { force: request.force_refresh })
+    Ok(issue(sim, app, TokenKind::Stable { force }))
 }
 
 pub(super) async fn plain(State(sim): State<Simulator>, RawQuery(query): RawQuery) -> Response {
     let value = |name| query::value(query.as_deref(), name).unwrap_or_default();
-    match identified(&sim, &value("grant_type"), &value("appid"), &value("secret")) {
-        Ok(app) => issue(&sim, &app, TokenKind::Plain),
-        Err(answer) => *answer,
-    }
+    let app = match identified(&sim, &value("grant_type"), &value("appid"), &value("secret")) {
+        Ok(app) => app,
+        Err(answer) => return *answer,
+    };
+    let act = || Done::said(Ok(issue(&sim, &app, TokenKind::Plain)));
+    faulty::call(&sim, &app, FaultOn::Token, Act::WithSecret, act).await
 }
 
-fn issue(sim: &Simulator, app: &Arc<App>, kind: TokenKind) -> Response {
+fn issue(sim: &Simulator, app: &Arc<App>, kind: TokenKind) -> String {
     let (token, seconds) = sim.0.tokens.issue(app, kind, &sim.0.chance, sim.now());
-    answer::json(json!({"access_token": &*token, "expires_in": seconds}).to_string())
+    json!({"access_token": &*token, "expires_in": seconds}).to_string()
 }
 
 fn identified(

@@ -12,10 +12,10 @@ use super::{
     records::{AppCounters, Ring},
     sending::SendRecord,
     tokens::AppTokens,
-    users::{ReceiptQueue, Users},
+    users::{Pushes, ReceiptQueue, Users},
     write,
 };
-use crate::{SimulatorConfig, api, push::Envelope, state::Refusal};
+use crate::{SimulatorConfig, api, faults::Faults, push::Envelope, state::Refusal};
 
 pub(crate) struct App {
     pub(crate) appid: Arc<str>,
@@ -30,6 +30,10 @@ pub(crate) struct App {
     pub(crate) grants: Ring<super::records::GrantEntry>,
     pub(crate) counters: AppCounters,
     pub(crate) receipts: ReceiptQueue,
+    pub(crate) faults: Faults,
+    /// Those of the time with `keep_accepted`, all of them.
+    pub(crate) accepted: Mutex<Vec<Arc<SendRecord>>>,
+    pub(crate) pushes: Pushes,
 }
 
 /// The app's settings, prepared: templates parsed, the key decoded.
@@ -65,6 +69,9 @@ impl App {
             grants: Ring::new(config.keep_records),
             counters: AppCounters::default(),
             receipts: ReceiptQueue::new(config.callback_concurrency),
+            faults: Faults::new(config.keep_records),
+            accepted: Mutex::default(),
+            pushes: Pushes::default(),
         })
     }
 

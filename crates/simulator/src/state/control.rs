@@ -67,11 +67,13 @@ impl Simulator {
 
     pub fn counters(&self, appid: &str) -> Result<Counters, Refusal> {
         let app = self.app(appid)?;
-        Ok(Counters {
+        let mut counters = Counters {
             receipts_waiting: lock(&app.receipts.waiting).len() as u64,
             quota_used_today: app.quota.used(self.now()),
             ..app.counters.view()
-        })
+        };
+        app.faults.count(&mut counters);
+        Ok(counters)
     }
 
     /// Makes every access token of the app invalid (40001); answers how many there were.

@@ -62,12 +62,13 @@ pub(crate) struct CallbackEntry {
     pub(crate) plaintext: Arc<str>,
 }
 
-/// The answers a send can have; the last counts all others.
+/// The answers a send has by itself; faults have others.
 const CODES: [i32; 12] = [0, 43101, 43108, 45009, 47003, 47001, 40003, 40037, 41030, 44002, 40001, 42001];
 
 #[derive(Default)]
 pub(crate) struct AppCounters {
     sends: [AtomicU64; CODES.len()],
+    others: Mutex<BTreeMap<i32, u64>>,
     attempts: AtomicU64,
     delivered: AtomicU64,
     failed: AtomicU64,
@@ -80,8 +81,9 @@ pub(crate) struct AppCounters {
 
 impl AppCounters {
     pub(crate) fn send(&self, errcode: i32) {
-        if let Some(place) = CODES.iter().position(|code| *code == errcode) {
-            self.sends[place].fetch_add(1, Relaxed);
+        match CODES.iter().position(|code| *code == errcode) {
+            Some(place) => drop(self.sends[place].fetch_add(1, Relaxed)),
+            None => *lock(&self.others).entry(errcode).or_default() += 1,
         }
     }
 
@@ -111,7 +113,10 @@ impl AppCounters {
     }
 
     pub(crate) fn view(&self) -> Counters {
-        let mut sends = BTreeMap::new();
+        let others = lock(&self.others);
+        let mut sends: BTreeMap<String, u64> =
+            others.iter().map(|(code, count)| (code.to_string(), *count)).collect();
+        drop(others);
         for (code, counter) in CODES.iter().zip(&self.sends) {
             let count = counter.load(Relaxed);
             if count > 0 {

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::{App, Settings, Simulator, Template, lock, records::GrantEntry, users::Receipt};
-use crate::api::{Decision, GrantCause, TemplateKind};
+use crate::{
+    api::{Decision, FaultKind, FaultOn, GrantCause, TemplateKind},
+    faults::Whom,
+};
 
 mod body;
 mod page;
@@ -24,6 +27,7 @@ pub(crate) struct SendRecord {
     pub(crate) errmsg: Box<str>,
     pub(crate) msgid: u64,
     pub(crate) body: Box<[u8]>,
+    pub(crate) fault: Option<FaultKind>,
 }
 
 /// What the call answers, before the rid.
@@ -33,6 +37,8 @@ pub(crate) struct Sent {
     pub(crate) msgid: u64,
     /// Held until the answer is out; only taken where answers are slow.
     pub(crate) busy: Option<Busy>,
+    /// To be pushed before the answer.
+    pub(crate) overtaking: Option<Receipt>,
 }
 
 /// Marks a person as being sent to; freed when dropped, also when the caller hangs up.
@@ -61,8 +67,15 @@ impl Fault {
 }
 
 impl Simulator {
-    /// A send call whose token belongs to `app`.
-    pub(crate) fn send(&self, app: &Arc<App>, settings: &Settings, raw: &[u8], now: i64) -> Sent {
+    /// A send call whose token belongs to `app`; `fault` is what befalls its answer.
+    pub(crate) fn send(
+        &self,
+        app: &Arc<App>,
+        settings: &Settings,
+        raw: &[u8],
+        now: i64,
+        fault: Option<FaultKind>,
+    ) -> Sent {
         let mut record = SendRecord {
             at: now,
             openid: None,
@@ -71,6 +84,7 @@ impl Simulator {
             errmsg: Box::default(),
             msgid: 0,
             body: Box::default(),
+            fault,
         };
         let outcome = if app.quota.spend(now, settings.spec.daily_quota) {
             self.judge(app, settings, raw, &mut record)
@@ -84,7 +98,7 @@ impl Simulator {
                 record.errmsg = errmsg.as_str().into();
                 record.body = keep(raw);
                 self.note(app, Arc::new(record));
-                Sent { errcode, errmsg, msgid: 0, busy: None }
+                Sent { errcode, errmsg, msgid: 0, busy: None, overtaking: None }
             }
         }
     }
@@ -146,8 +160,12 @@ impl Simulator {
             errcode: 0,
             errmsg: Box::default(),
             msgid,
-            body: keep(raw),
+            body: if settings.spec.keep_accepted { raw.into() } else { keep(raw) },
+            fault: record.fault,
         });
+        if settings.spec.keep_accepted {
+            lock(&app.accepted).push(record.clone());
+        }
         let keep_cards = self.0.config.keep_cards;
         if keep_cards > 0 {
             if user.cards.len() >= keep_cards {
@@ -155,7 +173,8 @@ impl Simulator {
             }
             user.cards.push_back(record.clone());
         }
-        let slow = settings.spec.latency_ms > 0;
+        // A fault may take its time as well.
+        let slow = settings.spec.latency_ms > 0 || record.fault.is_some();
         user.busy = slow;
         drop(shard);
 
@@ -163,14 +182,45 @@ impl Simulator {
             self.note_grant(app, &openid, template, -1, left, GrantCause::Sent);
         }
         self.note(app, record);
+        let mut overtaking = None;
         if settings.spec.receipts && settings.envelope.is_some() {
             let wait = settings.spec.latency_ms.saturating_add(settings.spec.receipt_delay_ms);
             let due = now.saturating_add(i64::try_from(wait).unwrap_or(i64::MAX));
-            let receipt = Receipt { due, openid: openid.clone(), template: template.clone(), msgid };
-            self.queue_receipt(app, receipt);
+            let whom = Whom {
+                openid: Some(&openid),
+                templates: &[&template.id],
+                event: Some("subscribe_msg_sent_event"),
+            };
+            let fault = app.faults.strike(FaultOn::Receipt, whom);
+            let receipt = Receipt { due, openid: openid.clone(), template: template.clone(), msgid, fault };
+            if receipt.fault.as_ref().is_some_and(|fault| fault.kind() == FaultKind::Overtake) {
+                overtaking = Some(receipt);
+            } else {
+                self.queue_receipt(app, receipt);
+            }
         }
         let busy = slow.then(|| Busy { app: app.clone(), openid });
-        Ok(Sent { errcode: 0, errmsg: "ok".to_owned(), msgid, busy })
+        Ok(Sent { errcode: 0, errmsg: "ok".to_owned(), msgid, busy, overtaking })
+    }
+
+    /// A send call that a fault refuses before anything is looked at.
+    pub(crate) fn refuse(&self, app: &App, raw: &[u8], errcode: i32, errmsg: &str, fault: FaultKind) {
+        let body = serde_json::from_slice::<SendBody<'_>>(raw).ok();
+        let openid = body.and_then(|body| {
+            let shard = lock(app.users.shard(&body.touser));
+            Some(shard.get_key_value(&*body.touser)?.0.clone())
+        });
+        let record = SendRecord {
+            at: self.now(),
+            openid,
+            template: None,
+            errcode,
+            errmsg: errmsg.into(),
+            msgid: 0,
+            body: keep(raw),
+            fault: Some(fault),
+        };
+        self.note(app, Arc::new(record));
     }
 
     fn note(&self, app: &App, record: Arc<SendRecord>) {

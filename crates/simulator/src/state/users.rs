@@ -8,10 +8,10 @@ use std::{
     },
 };
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use super::{lock, sending::SendRecord};
-use crate::api::Decision;
+use crate::{api::Decision, faults::Strike};
 
 const SHARDS: usize = 64;
 
@@ -104,6 +104,15 @@ pub(crate) struct Receipt {
     pub(crate) openid: Arc<str>,
     pub(crate) template: Arc<super::Template>,
     pub(crate) msgid: u64,
+    /// Decided when it was sent, so that a run can be repeated.
+    pub(crate) fault: Option<Strike>,
+}
+
+/// How many pushes were made, for those that wait for others to go first.
+#[derive(Default)]
+pub(crate) struct Pushes {
+    pub(crate) made: AtomicU64,
+    pub(crate) moved: Notify,
 }
 
 /// An app's receipts in the order they fall due, and whether somebody is taking them out.

@@ -49,6 +49,7 @@ impl SendRecord {
             errcode: self.errcode,
             errmsg: if self.errmsg.is_empty() { "ok".to_owned() } else { self.errmsg.to_string() },
             msgid: (self.msgid != 0).then(|| self.msgid.to_string()),
+            fault: self.fault,
         }
     }
 
