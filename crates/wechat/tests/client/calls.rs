@@ -40,7 +40,8 @@ async fn a_token_is_granted() {
 
 #[tokio::test]
 async fn a_token_of_the_older_call_is_granted() {
-    let server = Server::start(Act::Write(ok(&format!(r#"{{"access_token":"{TOKEN}","expires_in":7200}}"#)))).await;
+    let server =
+        Server::start(Act::Write(ok(&format!(r#"{{"access_token":"{TOKEN}","expires_in":7200}}"#)))).await;
     let granted = client().token(&server.base, "wx1", &"a&b".into()).await.unwrap();
     assert_eq!((granted.token.expose_secret(), granted.expires_in), (TOKEN, Duration::from_secs(7200)));
     let line = "GET /cgi-bin/token?grant_type=client_credential&appid=wx1&secret=a%26b HTTP/1.1";
@@ -62,10 +63,15 @@ async fn quotas_are_set_back_by_token_and_by_secret() {
     let line = format!("POST /cgi-bin/clear_quota/v2?appid=wx1&appsecret={SECRET} ");
     assert!(seen[1].starts_with(&line), "{}", seen[1]);
     assert!(seen[1].ends_with(&format!(r#"{{"appid":"wx1","appsecret":"{SECRET}"}}"#)), "{}", seen[1]);
-    let body = format!(r#"{{"errcode":48006,"errmsg":"forbid to clear quota because of reaching the limit {SECRET}"}}"#);
+    let body = format!(
+        r#"{{"errcode":48006,"errmsg":"forbid to clear quota because of reaching the limit {SECRET}"}}"#
+    );
     let server = Server::start(Act::Write(ok(&body))).await;
     let error = client().clear_quota_by_secret(&server.base, "wx1", &SECRET.into()).await.unwrap_err();
-    assert!(matches!(&error, CallError::WeChat { errcode: 48006, errmsg } if errmsg.ends_with("[redacted]")), "{error}");
+    assert!(
+        matches!(&error, CallError::WeChat { errcode: 48006, errmsg } if errmsg.ends_with("[redacted]")),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -86,7 +92,10 @@ async fn a_template_or_user_without_an_id_is_none() {
     assert_eq!(ids.iter().map(|one| &*one.id).collect::<Vec<_>>(), ["7"]);
     for body in ["{\"errcode\":0}", "{\"priTmplId\":null,\"openid\":\"\"}"] {
         let server = Server::start(Act::Write(ok(body))).await;
-        assert_eq!(client().add_template(&server.base, &token(), "1", &[1], "x").await, Err(CallError::Malformed));
+        assert_eq!(
+            client().add_template(&server.base, &token(), "1", &[1], "x").await,
+            Err(CallError::Malformed)
+        );
         assert_eq!(client().login(&server.base, "wx1", &SECRET.into(), "c").await, Err(CallError::Malformed));
     }
 }
@@ -226,10 +235,16 @@ async fn quotas_and_diagnostics_are_read() {
 
     let body = r#"{"dns":[{"ip":"1.2.3.4","real_operator":"UNICOM"}],"ping":[{"ip":"1.2.3.4","from_operator":"CAP","package_loss":"0%","time":"23ms"}]}"#;
     let server = Server::start(Act::Write(ok(body))).await;
-    let check = 
-        client().callback_check(&server.base, &token(), CheckAction::Dns, CheckOperator::Unicom).await.unwrap();
+    let check = client()
+        .callback_check(&server.base, &token(), CheckAction::Dns, CheckOperator::Unicom)
+        .await
+        .unwrap();
     assert_eq!((&*check.dns[0].real_operator, &*check.ping[0].package_loss), ("UNICOM", "0%"));
-    assert!(server.seen()[0].ends_with(r#"{"action":"dns","check_operator":"UNICOM"}"#), "{}", server.seen()[0]);
+    assert!(
+        server.seen()[0].ends_with(r#"{"action":"dns","check_operator":"UNICOM"}"#),
+        "{}",
+        server.seen()[0]
+    );
 
     let server = Server::start(Act::Write(ok(r#"{"ip_list":["1.2.3.0/24"]}"#))).await;
     assert_eq!(client().callback_ips(&server.base, &token()).await.unwrap(), ["1.2.3.0/24"]);
