@@ -1,9 +1,10 @@
 //! `cargo xtask test`: everything from a machine with only a Rust toolchain to the result of every test.
 
-mod browser;
 mod install;
 mod machine;
 mod needs;
+mod npm;
+mod python;
 mod results;
 mod run;
 mod search;
@@ -49,10 +50,13 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<bool> {
         return Ok(ready);
     }
     if ready {
-        for folder in browser::folders(root)? {
+        for folder in npm::folders(root)? {
             let shown = folder.strip_prefix(root).unwrap_or(&folder).display();
-            ready &= steps.run(&format!("npm ci in {shown}"), || browser::npm_ci(&folder));
+            ready &= steps.run(&format!("npm ci in {shown}"), || npm::ci(&folder));
         }
+    }
+    if ready && let Some(program) = &machine.python {
+        ready &= steps.run("Python packages", || python::install(root, program));
     }
     if ready {
         let filter = options.filter.as_deref();

@@ -13,17 +13,19 @@ mod http;
 mod json;
 mod library;
 mod login;
+mod quota;
 mod send;
 mod templates;
 
 use std::time::Duration;
 
 pub use access_token::TokenGrant;
-pub use diagnostics::{CallbackCheck, DnsResult, PingResult, Quota, RateLimit, RidRecord};
+pub use diagnostics::{CallbackCheck, CheckAction, CheckOperator, DnsResult, PingResult, RidRecord};
 pub use error::{BuildError, CallError, NoAnswer, NotSent};
 pub use http::Client;
 pub use library::{Category, LibraryKeyword, LibraryTitle, LibraryTitles};
 pub use login::Login;
+pub use quota::{Quota, RateLimit};
 pub use send::{CardLang, MiniProgramState, SendAnswer, SendRequest};
 
 /// WeChat's usual address. Source: official page "接口域名说明".

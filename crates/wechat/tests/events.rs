@@ -204,6 +204,70 @@ fn sent_events_need_their_code_but_not_their_id() {
 }
 
 #[test]
+fn who_took_what_back_is_read() {
+    let fields =
+        [("OpenID", "oG"), ("AppID", "wx1"), ("RevokeInfo", "301"), ("Event", "user_authorization_revoke")];
+    let json = fields.map(|(name, value)| format!(r#","{name}":"{value}""#)).concat();
+    let json = format!(r#"{{"MsgType":"event","FromUserName":"platform","CreateTime":1{json}}}"#);
+    let xml = fields.map(|(name, value)| format!("<{name}><![CDATA[{value}]]></{name}>")).concat();
+    let xml = format!("<xml><MsgType>event</MsgType><FromUserName>platform</FromUserName>{xml}</xml>");
+    for body in [json.clone(), xml, json.replace("\"301\"", "301")] {
+        let push = parse(body.as_bytes()).unwrap();
+        assert_eq!(push.kind, Kind::OtherEvent("user_authorization_revoke".into()), "{body}");
+        assert_eq!(
+            (push.open_id.as_deref(), push.revoke_info.as_deref()),
+            (Some("oG"), Some("301")),
+            "{body}"
+        );
+        assert_eq!(push.from_user, "platform");
+    }
+    let without = parse(br#"{"MsgType":"event","Event":"debug_demo"}"#).unwrap();
+    assert_eq!((without.open_id, without.revoke_info), (None, None));
+}
+
+#[test]
+fn five_thousand_items_are_refused_in_every_shape() {
+    let (json, xml) = (
+        r#"{"TemplateId":"T","MsgID":1,"ErrorCode":0}"#,
+        "<List><TemplateId>T</TemplateId><ErrorCode>0</ErrorCode></List>",
+    );
+    let list = format!("[{}]", vec![json; 5_000].join(","));
+    let repeated = vec![format!(r#""List":{json}"#); 5_000].join(",");
+    let who = r#""MsgType":"event","Event":"subscribe_msg_sent_event","FromUserName":"o","CreateTime":1"#;
+    let xml_who = "<MsgType>event</MsgType><Event>subscribe_msg_sent_event</Event><FromUserName>o</FromUserName><CreateTime>1</CreateTime>";
+    for body in [
+        format!(r#"{{{who},"List":{list}}}"#),
+        format!(r#"{{{who},{repeated}}}"#),
+        format!(r#"{{{who},"SubscribeMsgSentEvent":{{"List":{list}}}}}"#),
+        format!(r#"{{{who},"SubscribeMsgSentEvent":{list}}}"#),
+        // Below the size bound as XML only without the ids.
+        format!("<xml>{xml_who}{}</xml>", "<List><TemplateId/></List>".repeat(5_000)),
+        format!(
+            "<xml>{xml_who}<SubscribeMsgSentEvent>{}</SubscribeMsgSentEvent></xml>",
+            "<List><a/></List>".repeat(5_000)
+        ),
+    ] {
+        assert_eq!(parse(body.as_bytes()).unwrap_err(), ParseError::TooManyItems, "{}", &body[..200]);
+    }
+    let large = format!("<xml>{xml_who}{}</xml>", xml.repeat(5_000));
+    assert_eq!(parse(large.as_bytes()).unwrap_err(), ParseError::Tree(TreeError::TooLarge));
+}
+
+#[test]
+fn ten_megabytes_and_ten_thousand_levels_are_refused_inside_too() {
+    let levels = |open: &str, close: &str| format!("{}{}", open.repeat(10_000), close.repeat(10_000));
+    for (body, reason) in [
+        (levels("<a>", "</a>"), TreeError::TooDeep),
+        (format!(r#"{{"MsgType":{}}}"#, levels("[", "]")), TreeError::TooDeep),
+        (format!("{}1{}", r#"{"a":"#.repeat(10_000), "}".repeat(10_000)), TreeError::TooDeep),
+        ("{".repeat(10 << 20), TreeError::TooLarge),
+        (" ".repeat(10 << 20), TreeError::TooLarge),
+    ] {
+        assert_eq!(parse(body.as_bytes()), Err(ParseError::Tree(reason)), "{}", &body[..20]);
+    }
+}
+
+#[test]
 fn items_are_bounded() {
     let item = r#"{"TemplateId":"T","SubscribeStatusString":"accept"}"#;
     let with = |count: usize| {

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use wechat::Lang;
 use wechat::callback::crypto::EncodingAesKey;
-use wechat::callback::{Keys, Mode, Query, event, open, signature};
+use wechat::callback::reply::{self, Encryption, Parties, Reply};
+use wechat::callback::{Format, Keys, Mode, Query, event, open, signature};
 use wechat::template::{Field, FieldKind, ProblemCode, check, check_value, parse_content, units};
 use wechat::{errcode, token};
 
@@ -115,8 +116,12 @@ proptest! {
         let query = signed(&["tok", "1", "2"], &["tok", "1", "2", ""]);
         for body in [body.as_slice(), like.as_bytes()] {
             let _ = event::parse(body);
+            let _ = reply::read(&keys([1; 32], Mode::Plain), body);
             if let Ok(opened) = open(&[keys([1; 32], Mode::Plain)], &query, body) {
                 prop_assert_eq!(opened.plaintext, body);
+            }
+            for mode in [Mode::Compat, Mode::Safe] {
+                prop_assert!(open(&[keys([1; 32], mode)], &query, body).is_err(), "nothing passes unencrypted");
             }
         }
     }
@@ -132,6 +137,21 @@ proptest! {
             serde_json::json!({"ToUserName": "gh", "Encrypt": sealed}).to_string()
         };
         prop_assert_eq!(open(&[ours], &query, body.as_bytes()).unwrap().plaintext, text.as_bytes());
+    }
+
+    #[test]
+    fn every_reply_reads_back(seed: [u8; 32], user in "[^\\p{C}]{0,30}", gh in "[ -~]{0,30}", time: i64, nonce in "[^\\p{C}\\s]{1,20}", xml: bool) {
+        let keys = keys(seed, Mode::Safe);
+        let format = if xml { Format::Xml } else { Format::Json };
+        let parties = Parties { user: &user, mini_program: &gh, create_time: time };
+        let encryption = Encryption { keys: &keys, random: [b'x'; 16], timestamp: time, nonce: &nonce };
+        let sealed = reply::transfer_customer_service(format, &parties, Some(&encryption)).unwrap();
+        let Reply::Content { plaintext, encrypted: true, .. } = reply::read(&keys, sealed.as_bytes()).unwrap() else {
+            panic!("{sealed}")
+        };
+        let push = event::parse(&plaintext).unwrap();
+        prop_assert_eq!((push.to_user.as_str(), push.from_user.as_str()), (user.trim(), gh.trim()));
+        prop_assert_eq!(push.create_time, time);
     }
 
     #[test]

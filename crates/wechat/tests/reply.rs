@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 use wechat::callback::crypto::EncodingAesKey;
-use wechat::callback::reply::{Encryption, NoKey, Parties, encrypt, transfer_customer_service};
-use wechat::callback::{Format, Keys, Mode, Query, event, open};
+use wechat::callback::reply::{Encryption, NoKey, Parties, Reply, encrypt, read, transfer_customer_service};
+use wechat::callback::{Format, Keys, MalformedReason, Mode, OpenError, Query, event, open};
 
 const PARTIES: Parties<'_> = Parties { user: "oG]]>0", mini_program: "gh_1", create_time: 1_700_000_000 };
 
@@ -76,4 +76,42 @@ fn without_a_key_nothing_is_encrypted() {
     let keys = Keys { aes_key: None, ..official_keys() };
     let encryption = Encryption { keys: &keys, random: [7; 16], timestamp: 1, nonce: "9" };
     assert_eq!(transfer_customer_service(Format::Json, &PARTIES, Some(&encryption)), Err(NoKey));
+}
+
+#[test]
+fn answers_are_read_as_wechat_has_to() {
+    let safe = official_keys();
+    let plain_mode = Keys { mode: Mode::Plain, ..safe.clone() };
+    for keys in [&safe, &plain_mode] {
+        assert_eq!(read(keys, b"success"), Ok(Reply::Taken));
+        assert_eq!(read(keys, b""), Ok(Reply::Taken));
+        assert!(matches!(read(keys, b"<html>"), Err(OpenError::Malformed(MalformedReason::Tree(_)))));
+        assert!(matches!(read(keys, b"Success"), Err(OpenError::Malformed(MalformedReason::Tree(_)))));
+    }
+    let encryption = Encryption { keys: &safe, random: [7; 16], timestamp: 1_700_000_001, nonce: "99" };
+    for format in [Format::Json, Format::Xml] {
+        let content = transfer_customer_service(format, &PARTIES, None).unwrap();
+        let plaintext = content.clone().into_bytes();
+        let read_plain = Reply::Content { plaintext: plaintext.clone(), format, encrypted: false };
+        assert_eq!(read(&plain_mode, content.as_bytes()), Ok(read_plain));
+        assert_eq!(
+            read(&safe, content.as_bytes()),
+            Err(OpenError::WeakerMode),
+            "never in plain in safe mode"
+        );
+
+        let sealed = transfer_customer_service(format, &PARTIES, Some(&encryption)).unwrap();
+        for sealed in
+            [sealed.clone(), sealed.replace("MsgSignature", "msgsignature").replace("Nonce", "nonce")]
+        {
+            let opened = Reply::Content { plaintext: plaintext.clone(), format, encrypted: true };
+            assert_eq!(read(&safe, sealed.as_bytes()), Ok(opened), "{sealed}");
+        }
+        let other_time = sealed.replace("1700000001", "1700000002");
+        assert_eq!(read(&safe, other_time.as_bytes()), Err(OpenError::BadSignature));
+        let unsigned = sealed.replace("MsgSignature", "Other");
+        assert_eq!(read(&safe, unsigned.as_bytes()), Err(OpenError::Missing("msg_signature")));
+        let foreign = Keys { app_id: "wx_other".into(), ..safe.clone() };
+        assert_eq!(read(&foreign, sealed.as_bytes()), Err(OpenError::WrongAppId));
+    }
 }

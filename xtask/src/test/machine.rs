@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::needs::{NODE, Need, POSTGRES};
+use super::needs::{NODE, Need, POSTGRES, PYTHON};
 use super::search;
 use crate::process;
 
@@ -11,6 +11,7 @@ use crate::process;
 pub(super) struct Machine {
     pub(super) postgres: Option<PathBuf>,
     pub(super) chromium: Option<PathBuf>,
+    pub(super) python: Option<PathBuf>,
     /// What was found, in words, for the terminal.
     pub(super) found: Vec<String>,
     pub(super) missing: Vec<Need>,
@@ -48,6 +49,15 @@ impl Machine {
                 let (version, path) = self.first(search::browsers(), Clone::clone, 0)?;
                 let found = format!("{version}, {}", path.display());
                 self.chromium = Some(path);
+                Some(found)
+            }
+            Need::Python => {
+                let fit = search::pythons().into_iter().filter(|path| {
+                    process::output(&mut process::program(path, Path::new("."), &["-c", PYTHON])).is_some()
+                });
+                let (version, path) = self.first(fit, Clone::clone, 3)?;
+                let found = format!("{version}, {}", path.display());
+                self.python = Some(path);
                 Some(found)
             }
             Need::CjkFont => search::cjk_font().map(|font| format!("font {}", font.display())),

@@ -6,6 +6,8 @@ use super::system::System;
 /// The oldest versions that the tests work with.
 pub(super) const POSTGRES: u32 = 14;
 pub(super) const NODE: u32 = 18;
+/// What Python has to agree to: its version, and that it can make an environment (Debian has that in a package of its own).
+pub(super) const PYTHON: &str = "import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 10))";
 
 /// One thing that the tests need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,10 +17,12 @@ pub(super) enum Need {
     Npm,
     Chromium,
     CjkFont,
+    Python,
 }
 
 impl Need {
-    pub(super) const ALL: [Self; 5] = [Self::Postgres, Self::Node, Self::Npm, Self::Chromium, Self::CjkFont];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Postgres, Self::Node, Self::Npm, Self::Chromium, Self::CjkFont, Self::Python];
 
     /// What it is and what it is for.
     pub(super) fn describe(self) -> &'static str {
@@ -26,10 +30,11 @@ impl Need {
             Self::Postgres => {
                 "PostgreSQL 14 or newer, its server programs (the store is tested on it; no server need run)"
             }
-            Self::Node => "Node.js 18 or newer (browser tests)",
-            Self::Npm => "npm (browser tests)",
+            Self::Node => "Node.js 18 or newer (browser tests, another SDK as a peer)",
+            Self::Npm => "npm (browser tests, another SDK as a peer)",
             Self::Chromium => "Chromium or Google Chrome (browser tests)",
             Self::CjkFont => "a font with Chinese characters (browser tests)",
+            Self::Python => "Python 3.10 or newer with venv (another SDK as a peer)",
         }
     }
 
@@ -42,6 +47,7 @@ impl Need {
             // Ubuntu's package is only a pointer to a snap, which does not install in a container.
             Self::Chromium => ["chromium", "", "chromium", "--cask chromium"],
             Self::CjkFont => ["fonts-noto-cjk", "fonts-noto-cjk", "google-noto-sans-cjk-fonts", ""],
+            Self::Python => ["python3-venv", "python3-venv", "python3", "python"],
         };
         let package = match system {
             System::Debian => debian,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::machine::Machine;
+use super::python;
 use super::results::Results;
 use crate::steps::End;
 use crate::{process, say};
@@ -23,10 +24,11 @@ pub(super) fn tests(
     results: &mut Results,
 ) -> Result<End> {
     let mut command = process::cargo(root, &["test", "--workspace", "--locked", "--no-fail-fast"]);
-    // With this, a test whose PostgreSQL or browser is absent fails instead of passing unrun.
+    // With this, a test whose PostgreSQL, browser or peer is absent fails instead of passing unrun.
     command.args(filter).env("HONGYAN_REQUIRE_ALL", "1");
     command.envs(machine.postgres.as_ref().map(|folder| ("HONGYAN_TEST_PG_BIN", folder)));
     command.envs(machine.chromium.as_ref().map(|path| ("HONGYAN_TEST_CHROMIUM", path)));
+    command.env("HONGYAN_TEST_PYTHON", python::program(root));
     let status = process::lines(&mut command, |line| {
         say::bytes(line);
         results.read(&String::from_utf8_lossy(line));

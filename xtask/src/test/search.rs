@@ -38,6 +38,14 @@ pub(super) fn browsers() -> Vec<PathBuf> {
     browsers
 }
 
+/// Pythons that may do: that of PATH, then the system's own, which has what the system's packages bring.
+pub(super) fn pythons() -> Vec<PathBuf> {
+    let system = Some(PathBuf::from("/usr/bin/python3")).filter(|path| path.is_file());
+    let mut pythons: Vec<PathBuf> = in_path("python3").into_iter().chain(system).collect();
+    pythons.dedup();
+    pythons
+}
+
 /// Some font with Chinese characters: without one, a browser draws boxes and lines break elsewhere.
 pub(super) fn cjk_font() -> Option<PathBuf> {
     let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();

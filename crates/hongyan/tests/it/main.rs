@@ -6,6 +6,7 @@ mod commands;
 mod crash;
 mod demo;
 mod http;
+mod peers;
 mod program;
 mod walk;
 mod world;

@@ -24,6 +24,11 @@ pub struct Push {
     pub event: Option<String>,
     /// `MsgId` of customer-service messages (64 bits).
     pub msg_id: Option<u64>,
+    /// `OpenID`: whom `user_info_modified`, `user_authorization_revoke` and `user_authorization_cancellation` are about.
+    /// `FromUserName` of these is a name of the platform's own. Source: official pages under "事件通知".
+    pub open_id: Option<String>,
+    /// `RevokeInfo` of `user_authorization_revoke`: the code of what the user took back, as WeChat writes it.
+    pub revoke_info: Option<String>,
     /// What it is about.
     pub kind: Kind,
 }
@@ -171,6 +176,8 @@ pub fn parse(plaintext: &[u8]) -> Result<Push, ParseError> {
         msg_type,
         event: event.map(str::to_owned),
         msg_id: text("MsgId").and_then(|digits| digits.parse().ok()),
+        open_id: text("OpenID").map(str::to_owned),
+        revoke_info: text("RevokeInfo").map(str::to_owned),
         kind,
     })
 }

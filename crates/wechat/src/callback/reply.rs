@@ -3,11 +3,15 @@
 //! Source: official page "消息推送" (message-push.html) for the encrypted form; "转发消息" (客服消息) for
 //! `transfer_customer_service`. Subscribe events are answered with [`SUCCESS`], in every mode unencrypted.
 
+mod read;
+
 use secrecy::ExposeSecret;
 use serde_json::json;
 
 use super::setting::{Format, Keys};
 use super::signature;
+
+pub use read::{Reply, read};
 
 /// The body that tells WeChat that a push was taken; never encrypted, also in safe mode.
 ///

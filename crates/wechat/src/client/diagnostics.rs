@@ -1,37 +1,14 @@
-//! Quotas and diagnostics: used by set-up checks and status pages.
+//! Diagnostics: used by set-up checks and status pages.
 //!
-//! Source: official pages under "openApi管理": "查询 API 调用额度" (quota/get), "查询 rid 信息" (rid/get), "网络通信检测"
-//! (callback/check), "获取微信推送服务器 IP" (getcallbackip).
+//! Source: official pages under "openApi管理": "查询 rid 信息" (rid/get), "网络通信检测" (callback/check), "获取微信推送服务器
+//! IP" (getcallbackip), "获取微信API服务器IP" (get_api_domain_ip).
 
 use secrecy::{ExposeSecret, SecretString};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::Client;
 use super::error::CallError;
-use super::json::{Call, LIMIT, Text, Whole, body};
-
-/// The quota of one call. WeChat's counters may be off by about one in a hundred.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Quota {
-    /// Calls allowed today.
-    pub daily_limit: i64,
-    /// Calls made today.
-    pub used: i64,
-    /// Calls left today.
-    pub remain: i64,
-    /// The limit within a shorter time, if WeChat tells one.
-    pub rate_limit: Option<RateLimit>,
-}
-
-/// So many calls in so many seconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct RateLimit {
-    /// Calls allowed in the interval.
-    pub call_count: i64,
-    /// The interval, in seconds.
-    pub refresh_second: i64,
-}
+use super::json::{Call, LIMIT, Text, Whole};
 
 /// What WeChat remembers of a call. Texts are without the access token of this call's asker; the bodies can hold
 /// personal data.
@@ -60,6 +37,34 @@ pub struct CallbackCheck {
     pub ping: Vec<PingResult>,
 }
 
+/// What WeChat is to try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckAction {
+    /// Resolve the name.
+    Dns,
+    /// Ping the addresses.
+    Ping,
+    /// Both.
+    #[default]
+    All,
+}
+
+/// From which network operator's line WeChat is to try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum CheckOperator {
+    /// 电信.
+    Chinanet,
+    /// 联通.
+    Unicom,
+    /// 腾讯自建.
+    Cap,
+    /// WeChat's own choice.
+    #[default]
+    Default,
+}
+
 /// One resolved address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DnsResult {
@@ -83,57 +88,6 @@ pub struct PingResult {
 }
 
 impl Client {
-    async fn ask<T: DeserializeOwned>(
-        &self,
-        base: &str,
-        path: &str,
-        token: &SecretString,
-        ask: &impl Serialize,
-    ) -> Result<T, CallError> {
-        let token = token.expose_secret();
-        let (query, secrets) = ([("access_token", token)], [token]);
-        self.call(Call { base, path, query: &query, body: body(ask), secrets: &secrets, limit: LIMIT }).await
-    }
-
-    /// Asks for the quota of a call, as `/cgi-bin/message/subscribe/send`.
-    ///
-    /// # Errors
-    /// [`CallError`]; 76021 = no such path, 76022 = cannot be asked for.
-    pub async fn quota(&self, base: &str, token: &SecretString, cgi_path: &str) -> Result<Quota, CallError> {
-        #[derive(Serialize)]
-        struct Ask<'a> {
-            cgi_path: &'a str,
-        }
-        #[derive(Deserialize)]
-        struct Counts {
-            daily_limit: Whole,
-            used: Whole,
-            remain: Whole,
-        }
-        #[derive(Deserialize)]
-        struct Rate {
-            call_count: Whole,
-            refresh_second: Whole,
-        }
-        #[derive(Deserialize)]
-        struct Answer {
-            quota: Counts,
-            #[serde(default)]
-            rate_limit: Option<Rate>,
-        }
-        let Answer { quota, rate_limit } =
-            self.ask(base, "/cgi-bin/openapi/quota/get", token, &Ask { cgi_path }).await?;
-        Ok(Quota {
-            daily_limit: quota.daily_limit.0,
-            used: quota.used.0,
-            remain: quota.remain.0,
-            rate_limit: rate_limit.map(|rate| RateLimit {
-                call_count: rate.call_count.0,
-                refresh_second: rate.refresh_second.0,
-            }),
-        })
-    }
-
     /// Asks what WeChat remembers of the call with this rid (7 days, own calls only).
     ///
     /// # Errors
@@ -179,15 +133,22 @@ impl Client {
         })
     }
 
-    /// Has WeChat resolve and ping the push URL, from every operator.
+    /// Has WeChat resolve and ping the push URL. This takes WeChat some seconds: give the client time
+    /// ([`with_call_timeout`](Self::with_call_timeout)).
     ///
     /// # Errors
-    /// [`CallError`]; 40201 = no push URL is set.
-    pub async fn callback_check(&self, base: &str, token: &SecretString) -> Result<CallbackCheck, CallError> {
+    /// [`CallError`]; 40201 = no push URL is set, 40202 and 40203 = unknown action or operator.
+    pub async fn callback_check(
+        &self,
+        base: &str,
+        token: &SecretString,
+        action: CheckAction,
+        operator: CheckOperator,
+    ) -> Result<CallbackCheck, CallError> {
         #[derive(Serialize)]
         struct Ask {
-            action: &'static str,
-            check_operator: &'static str,
+            action: CheckAction,
+            check_operator: CheckOperator,
         }
         #[derive(Deserialize)]
         struct Item {
@@ -209,7 +170,7 @@ impl Client {
             #[serde(default)]
             ping: Option<Vec<Item>>,
         }
-        let ask = Ask { action: "all", check_operator: "DEFAULT" };
+        let ask = Ask { action, check_operator: operator };
         let Answer { dns, ping } = self.ask(base, "/cgi-bin/callback/check", token, &ask).await?;
         let dns = dns.unwrap_or_default().into_iter();
         let ping = ping.unwrap_or_default().into_iter();
@@ -231,17 +192,29 @@ impl Client {
     /// # Errors
     /// [`CallError`].
     pub async fn callback_ips(&self, base: &str, token: &SecretString) -> Result<Vec<String>, CallError> {
+        self.ip_list(base, "/cgi-bin/getcallbackip", token).await
+    }
+
+    /// Fetches the addresses or segments behind WeChat's own host, for firewalls. WeChat advises to ask once a day, and to
+    /// call it by its name: an address that was given up answers 48017.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn api_ips(&self, base: &str, token: &SecretString) -> Result<Vec<String>, CallError> {
+        self.ip_list(base, "/cgi-bin/get_api_domain_ip", token).await
+    }
+
+    async fn ip_list(&self, base: &str, path: &str, token: &SecretString) -> Result<Vec<String>, CallError> {
         #[derive(Deserialize)]
         struct Answer {
-            ip_list: Vec<String>,
+            ip_list: Vec<Text>,
         }
         let token = token.expose_secret();
         let (query, secrets) = ([("access_token", token)], [token]);
-        let path = "/cgi-bin/getcallbackip";
         let answer: Answer = self
             .call(Call { base, path, query: &query, body: None, secrets: &secrets, limit: LIMIT })
             .await?;
-        Ok(answer.ip_list)
+        Ok(answer.ip_list.into_iter().map(|ip| ip.0).collect())
     }
 }
 

@@ -70,6 +70,14 @@ impl Client {
         Ok(Self { pool, call_timeout })
     }
 
+    /// The same client with another time for a whole call: for calls that take WeChat longer (`callback_check`) or may
+    /// take less. Connections are shared, and so is the time for connecting: with less than that for the whole call, a
+    /// connection that never comes about counts as a call without an answer.
+    #[must_use]
+    pub fn with_call_timeout(&self, call_timeout: Duration) -> Self {
+        Self { pool: self.pool.clone(), call_timeout }
+    }
+
     /// Makes one call and gives the body of a 200 answer of at most `limit` bytes.
     pub(super) async fn exchange(
         &self,

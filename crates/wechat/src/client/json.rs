@@ -5,6 +5,7 @@
 use std::fmt;
 
 use bytes::Bytes;
+use secrecy::{ExposeSecret, SecretString};
 use serde::de::{DeserializeOwned, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +49,19 @@ impl Client {
             return Err(CallError::WeChat { errcode, errmsg });
         }
         object(&body).ok_or(CallError::Malformed)
+    }
+
+    /// A POST with an access token and a JSON body, as most calls are.
+    pub(super) async fn ask<T: DeserializeOwned>(
+        &self,
+        base: &str,
+        path: &str,
+        token: &SecretString,
+        ask: &impl Serialize,
+    ) -> Result<T, CallError> {
+        let token = token.expose_secret();
+        let (query, secrets) = ([("access_token", token)], [token]);
+        self.call(Call { base, path, query: &query, body: body(ask), secrets: &secrets, limit: LIMIT }).await
     }
 }
 

@@ -32,7 +32,7 @@ impl Client {
     ) -> Result<Login, CallError> {
         #[derive(Deserialize)]
         struct Answer {
-            openid: String,
+            openid: Text,
             #[serde(default)]
             unionid: Text,
         }
@@ -44,6 +44,9 @@ impl Client {
         let answer: Answer =
             self.call(Call { base, path, query: &query, body: None, secrets, limit: LIMIT }).await?;
         let unionid = Some(answer.unionid.0).filter(|unionid| !unionid.is_empty());
-        Ok(Login { openid: answer.openid, unionid })
+        if answer.openid.0.is_empty() {
+            return Err(CallError::Malformed);
+        }
+        Ok(Login { openid: answer.openid.0, unionid })
     }
 }

@@ -18,8 +18,8 @@ const LIST_LIMIT: usize = 4 * 1024 * 1024;
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Own {
-    #[serde(rename = "priTmplId")]
-    id: String,
+    #[serde(rename = "priTmplId", default)]
+    id: Text,
     #[serde(default)]
     title: Text,
     #[serde(default)]
@@ -54,7 +54,7 @@ impl From<Own> for Template {
             .collect();
         Self {
             fields: parse_content(&own.content.0, &own.example.0, &enums),
-            id: own.id,
+            id: own.id.0,
             title: own.title.0,
             kind: TemplateType::from_wechat(own.kind.map_or(2, |kind| kind.0)),
             content: own.content.0,
@@ -85,7 +85,8 @@ impl Client {
                 limit: LIST_LIMIT,
             })
             .await?;
-        Ok(answer.data.unwrap_or_default().into_iter().map(Template::from).collect())
+        let named = answer.data.unwrap_or_default().into_iter().filter(|own| !own.id.0.is_empty());
+        Ok(named.map(Template::from).collect())
     }
 
     /// Takes a template from the public library and gives its id (priTmplId). Changes the account at WeChat.
@@ -112,7 +113,7 @@ impl Client {
         #[derive(Deserialize)]
         struct Answer {
             #[serde(rename = "priTmplId")]
-            id: String,
+            id: Text,
         }
         let token = token.expose_secret();
         let answer: Answer = self
@@ -125,7 +126,7 @@ impl Client {
                 limit: LIMIT,
             })
             .await?;
-        Ok(answer.id)
+        if answer.id.0.is_empty() { Err(CallError::Malformed) } else { Ok(answer.id.0) }
     }
 
     /// Deletes one of the mini program's own templates. Changes the account at WeChat.

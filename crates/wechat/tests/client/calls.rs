@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
-use wechat::client::{CallError, TokenGrant};
+use wechat::client::{CallError, CheckAction, CheckOperator, TokenGrant};
 use wechat::template::{FieldKind, TemplateType};
 
 use super::server::{Act, Server, http, ok};
@@ -36,6 +36,68 @@ async fn a_token_is_granted() {
     let server = Server::start(Act::Write(ok(r#"{"access_token":"x","expires_in":7200}"#))).await;
     client().stable_token(&server.base, "wx1", &SECRET.into(), true).await.unwrap();
     assert!(server.seen()[0].contains(r#""force_refresh":true"#));
+}
+
+#[tokio::test]
+async fn a_token_of_the_older_call_is_granted() {
+    let server =
+        Server::start(Act::Write(ok(&format!(r#"{{"access_token":"{TOKEN}","expires_in":7200}}"#)))).await;
+    let granted = client().token(&server.base, "wx1", &"a&b".into()).await.unwrap();
+    assert_eq!((granted.token.expose_secret(), granted.expires_in), (TOKEN, Duration::from_secs(7200)));
+    let line = "GET /cgi-bin/token?grant_type=client_credential&appid=wx1&secret=a%26b HTTP/1.1";
+    assert!(server.seen()[0].starts_with(line), "{}", server.seen()[0]);
+    let refused = format!(r#"{{"errcode":"40013","errmsg":"invalid appid {SECRET}"}}"#);
+    let server = Server::start(Act::Write(ok(&refused))).await;
+    let error = client().token(&server.base, "wx1", &SECRET.into()).await.unwrap_err();
+    assert_eq!(error, CallError::WeChat { errcode: 40013, errmsg: "invalid appid [redacted]".into() });
+}
+
+#[tokio::test]
+async fn quotas_are_set_back_by_token_and_by_secret() {
+    let server = Server::start(Act::Write(ok(r#"{"errcode":0,"errmsg":"ok"}"#))).await;
+    client().clear_quota(&server.base, &token(), "wx1").await.unwrap();
+    client().clear_quota_by_secret(&server.base, "wx1", &SECRET.into()).await.unwrap();
+    let seen = server.seen();
+    assert!(seen[0].starts_with(&format!("POST /cgi-bin/clear_quota?access_token={TOKEN} ")), "{}", seen[0]);
+    assert!(seen[0].ends_with(r#"{"appid":"wx1"}"#), "{}", seen[0]);
+    let line = format!("POST /cgi-bin/clear_quota/v2?appid=wx1&appsecret={SECRET} ");
+    assert!(seen[1].starts_with(&line), "{}", seen[1]);
+    assert!(seen[1].ends_with(&format!(r#"{{"appid":"wx1","appsecret":"{SECRET}"}}"#)), "{}", seen[1]);
+    let body = format!(
+        r#"{{"errcode":48006,"errmsg":"forbid to clear quota because of reaching the limit {SECRET}"}}"#
+    );
+    let server = Server::start(Act::Write(ok(&body))).await;
+    let error = client().clear_quota_by_secret(&server.base, "wx1", &SECRET.into()).await.unwrap_err();
+    assert!(
+        matches!(&error, CallError::WeChat { errcode: 48006, errmsg } if errmsg.ends_with("[redacted]")),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_call_may_have_its_own_time() {
+    // The client would wait five seconds, this call does not.
+    let server = Server::start(Act::Hang).await;
+    let hurried = client().with_call_timeout(Duration::from_millis(50));
+    let error = hurried.callback_ips(&server.base, &token()).await.unwrap_err();
+    assert!(matches!(&error, CallError::Unreachable(why) if why.contains("in time")), "{error}");
+    assert_eq!(server.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn a_template_or_user_without_an_id_is_none() {
+    let list = r#"{"data":[{"priTmplId":null,"title":"x"},{"priTmplId":""},{"title":"y"},{"priTmplId":7}]}"#;
+    let server = Server::start(Act::Write(ok(list))).await;
+    let ids = client().templates(&server.base, &token()).await.unwrap();
+    assert_eq!(ids.iter().map(|one| &*one.id).collect::<Vec<_>>(), ["7"]);
+    for body in ["{\"errcode\":0}", "{\"priTmplId\":null,\"openid\":\"\"}"] {
+        let server = Server::start(Act::Write(ok(body))).await;
+        assert_eq!(
+            client().add_template(&server.base, &token(), "1", &[1], "x").await,
+            Err(CallError::Malformed)
+        );
+        assert_eq!(client().login(&server.base, "wx1", &SECRET.into(), "c").await, Err(CallError::Malformed));
+    }
 }
 
 #[tokio::test]
@@ -173,9 +235,20 @@ async fn quotas_and_diagnostics_are_read() {
 
     let body = r#"{"dns":[{"ip":"1.2.3.4","real_operator":"UNICOM"}],"ping":[{"ip":"1.2.3.4","from_operator":"CAP","package_loss":"0%","time":"23ms"}]}"#;
     let server = Server::start(Act::Write(ok(body))).await;
-    let check = client().callback_check(&server.base, &token()).await.unwrap();
+    let check = client()
+        .callback_check(&server.base, &token(), CheckAction::Dns, CheckOperator::Unicom)
+        .await
+        .unwrap();
     assert_eq!((&*check.dns[0].real_operator, &*check.ping[0].package_loss), ("UNICOM", "0%"));
+    assert!(
+        server.seen()[0].ends_with(r#"{"action":"dns","check_operator":"UNICOM"}"#),
+        "{}",
+        server.seen()[0]
+    );
 
     let server = Server::start(Act::Write(ok(r#"{"ip_list":["1.2.3.0/24"]}"#))).await;
     assert_eq!(client().callback_ips(&server.base, &token()).await.unwrap(), ["1.2.3.0/24"]);
+    assert_eq!(client().api_ips(&server.base, &token()).await.unwrap(), ["1.2.3.0/24"]);
+    assert!(server.seen()[0].starts_with("GET /cgi-bin/getcallbackip?access_token="));
+    assert!(server.seen()[1].starts_with("GET /cgi-bin/get_api_domain_ip?access_token="));
 }

@@ -1,4 +1,5 @@
-//! The browser tests' own packages. The tests themselves are Rust tests that start Node.js, so `cargo test` runs them.
+//! The npm packages of tests: browsers, and other SDKs as peers. The tests themselves are Rust tests that start Node.js, so
+//! `cargo test` runs them.
 
 use std::path::{Path, PathBuf};
 
@@ -7,18 +8,21 @@ use anyhow::{Context as _, Result};
 use crate::process;
 use crate::steps::End;
 
-/// The folders with a browser test package: `crates/*/tests/browser`.
+/// Where a crate's tests keep an npm package.
+const PLACES: [&str; 2] = ["tests/browser", "tests/peers"];
+
+/// The folders with a package for tests: `crates/*/tests/browser`, `crates/*/tests/peers`.
 pub(super) fn folders(root: &Path) -> Result<Vec<PathBuf>> {
     let crates = std::fs::read_dir(root.join("crates")).context("the folder crates cannot be read")?;
     let mut folders: Vec<PathBuf> =
-        crates.flatten().map(|entry| entry.path().join("tests/browser")).collect();
+        crates.flatten().flat_map(|entry| PLACES.map(|place| entry.path().join(place))).collect();
     folders.retain(|folder| folder.join("package.json").is_file());
     folders.sort();
     Ok(folders)
 }
 
 /// Installs exactly what the package's lock file says.
-pub(super) fn npm_ci(folder: &Path) -> Result<End> {
+pub(super) fn ci(folder: &Path) -> Result<End> {
     let arguments = ["ci", "--no-audit", "--no-fund", "--no-update-notifier", "--prefer-offline"];
     let mut command = process::program("npm", folder, &arguments);
     // The tests use the browser of the machine.
