@@ -5,6 +5,7 @@ mod api;
 mod commands;
 mod crash;
 mod demo;
+mod faults;
 mod http;
 mod program;
 mod walk;
