@@ -6,6 +6,7 @@ mod chaos;
 mod commands;
 mod crash;
 mod demo;
+mod faults;
 mod http;
 mod peers;
 mod program;
