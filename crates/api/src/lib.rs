@@ -3,6 +3,7 @@
 mod auth;
 mod body;
 mod callback;
+mod callback_body;
 mod docs;
 mod health;
 mod language;
