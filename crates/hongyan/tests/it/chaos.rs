@@ -264,7 +264,7 @@ async fn send_messages(run: Arc<Run>) {
     }
 }
 
-async fn ready(address: &str) -> Option<()> {
+pub(crate) async fn ready(address: &str) -> Option<()> {
     let reply = try_call("GET", &format!("http://{address}/readyz"), &[], "").await.ok()?;
     (reply.status == 200).then_some(())
 }

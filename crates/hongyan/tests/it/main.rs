@@ -7,6 +7,8 @@ mod chaos;
 mod commands;
 mod crash;
 mod demo;
+#[cfg(target_os = "linux")]
+mod durable;
 mod faults;
 mod http;
 mod peers;
