@@ -193,8 +193,7 @@ async fn a_late_answer_is_heard_by_who_goes_on_listening() {
     ] {
         let told = Arc::new(Notify::new());
         let server = Server::start(Act::Held(Arc::clone(&told), ok(body))).await;
-        let (answer, overdue) =
-            impatient().send_patiently(&server.base, &token(), &request("oG")).await;
+        let (answer, overdue) = impatient().send_patiently(&server.base, &token(), &request("oG")).await;
         assert_eq!(answer, SendAnswer::NoAnswer(NoAnswer::Timeout));
         let overdue = overdue.unwrap();
         assert!(!format!("{overdue:?}").contains(TOKEN));
