@@ -4,6 +4,7 @@ mod applier;
 mod dispatcher;
 mod sweeper;
 mod told;
+mod unknown;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,7 +68,8 @@ impl Engine {
         sweeper::settle_orphans(&shared).await?;
         let tasks = TaskTracker::new();
         let applier = applier::Applier::start(shared.clone(), &tasks);
-        let dispatcher = dispatcher::Dispatcher::start(shared.clone(), &tasks);
+        let unknown = unknown::start(shared.clone(), &tasks);
+        let dispatcher = dispatcher::Dispatcher::start(shared.clone(), &tasks, unknown);
         tasks.spawn(sweeper::run(shared.clone()));
         tasks.spawn(route_hints(shared.clone(), applier, dispatcher));
         tasks.close();

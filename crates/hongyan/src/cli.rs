@@ -185,7 +185,7 @@ pub(crate) struct AppSet {
     pub(crate) secret: Secret,
     #[command(flatten)]
     pub(crate) push: Push,
-    /// A setting: rate_per_second=300, concurrency=64, customer_service=transfer|silent, callback_tolerance=3600
+    /// A setting: rate_per_second=300, concurrency=64, on_unknown=hold|resend|give_up, customer_service=transfer|silent, callback_tolerance=3600
     #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = pair)]
     pub(crate) settings: Vec<(String, String)>,
 }

@@ -3,6 +3,7 @@
 pub mod apps;
 pub mod callback;
 pub mod checks;
+mod explanation;
 pub mod fresh;
 pub mod inbox;
 pub mod keys;

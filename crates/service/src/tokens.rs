@@ -9,6 +9,7 @@ use domain::{Clock, Millis};
 use secrecy::{ExposeSecret, SecretString};
 use store::tokens::{Forced, StoredToken};
 use store::{Store, StoreError};
+use tokio::time::Instant;
 use wechat::client::{CallError, Client};
 use wechat::token::{ForcedRefreshes, needs_refresh};
 
@@ -46,6 +47,8 @@ pub enum TokenError {
 }
 
 type Cell = Arc<tokio::sync::Mutex<Option<StoredToken>>>;
+/// When WeChat last failed to give a token, by app.
+type Failures = Mutex<HashMap<i64, (Instant, TokenError)>>;
 
 /// The tokens of all apps.
 pub struct Tokens {
@@ -53,11 +56,12 @@ pub struct Tokens {
     client: Client,
     clock: Arc<dyn Clock>,
     cells: Mutex<HashMap<i64, Cell>>,
+    failures: Failures,
 }
 
 impl Tokens {
     pub(crate) fn new(store: Store, client: Client, clock: Arc<dyn Clock>) -> Self {
-        Self { store, client, clock, cells: Mutex::default() }
+        Self { store, client, clock, cells: Mutex::default(), failures: Failures::default() }
     }
 
     fn cell(&self, app: i64) -> Cell {
@@ -69,7 +73,7 @@ impl Tokens {
     /// # Errors
     /// See [`TokenError`].
     pub async fn get(&self, app: &App) -> Result<Token, TokenError> {
-        let cell = self.cell(app.number);
+        let (cell, asked) = (self.cell(app.number), Instant::now());
         let mut held = cell.lock().await;
         let now = self.clock.now();
         if let Some(token) = held.as_ref().filter(|token| valid(token, now)) {
@@ -80,7 +84,26 @@ impl Tokens {
         if let Some(token) = held.as_ref().filter(|token| valid(token, now)) {
             return Ok(give(token));
         }
-        self.fetch(app, &mut held, false).await
+        self.failed_since(app, asked)?;
+        let fetched = self.fetch(app, &mut held, false).await;
+        self.remember(app, fetched)
+    }
+
+    /// The failure of a call that was under way when this one asked: it is shared as a token would be, so that a hundred
+    /// callers do not wait for a hundred time-outs one after the other.
+    fn failed_since(&self, app: &App, asked: Instant) -> Result<(), TokenError> {
+        match self.failures.lock().unwrap_or_else(PoisonError::into_inner).get(&app.number) {
+            Some((failed, error)) if *failed >= asked => Err(error.clone()),
+            _ => Ok(()),
+        }
+    }
+
+    fn remember(&self, app: &App, fetched: Result<Token, TokenError>) -> Result<Token, TokenError> {
+        if let Err(error) = &fetched {
+            let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+            failures.insert(app.number, (Instant::now(), error.clone()));
+        }
+        fetched
     }
 
     /// A token in place of the one with `rejected`; whoever comes second gets what the first one fetched.
@@ -88,7 +111,7 @@ impl Tokens {
     /// # Errors
     /// See [`TokenError`].
     pub async fn replace(&self, app: &App, rejected: i64) -> Result<Token, TokenError> {
-        let cell = self.cell(app.number);
+        let (cell, asked) = (self.cell(app.number), Instant::now());
         let mut held = cell.lock().await;
         let stored = self.store.token(app.number).await?;
         if let Some(token) = &stored
@@ -101,10 +124,13 @@ impl Tokens {
         }
         let old = stored.as_ref().map(|token| token.token.clone());
         *held = stored;
-        let token = self.fetch(app, &mut held, false).await?;
+        self.failed_since(app, asked)?;
+        let fetched = self.fetch(app, &mut held, false).await;
+        let token = self.remember(app, fetched)?;
         // In normal mode WeChat gives the same token as long as it believes in it.
         if old.is_some_and(|old| old.expose_secret() == token.secret.expose_secret()) {
-            return self.fetch(app, &mut held, true).await;
+            let fetched = self.fetch(app, &mut held, true).await;
+            return self.remember(app, fetched);
         }
         Ok(token)
     }

@@ -66,7 +66,7 @@ pub(crate) struct AppInput {
     callback_format: Option<Format>,
     api_base_url: Option<String>,
     alias: Option<String>,
-    /// Settings by name: rate_per_second, concurrency, customer_service, callback_tolerance.
+    /// Settings by name: rate_per_second, concurrency, on_unknown (hold, resend, give_up), customer_service, callback_tolerance.
     #[serde(default)]
     #[schema(value_type = Object)]
     settings: BTreeMap<String, Value>,
