@@ -38,6 +38,7 @@ pub(crate) struct World {
     entropy: Arc<dyn Entropy>,
     directory: tempfile::TempDir,
     master: MasterKey,
+    call_timeout: Duration,
     running: Option<Running>,
 }
 
@@ -51,6 +52,11 @@ struct Running {
 impl World {
     /// Both sides up, the app registered on both; the engine (which applies and sends) where `engine`.
     pub(crate) async fn new(engine: bool) -> Self {
+        Self::with_call_timeout(engine, ClientConfig::default().call_timeout).await
+    }
+
+    /// As [`new`](Self::new), with other patience for WeChat.
+    pub(crate) async fn with_call_timeout(engine: bool, call_timeout: Duration) -> Self {
         let clock = Arc::new(ManualClock::new(NOON));
         let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(7));
         let (sim_clock, sim_entropy) = (Arc::clone(&clock), SeededEntropy::new(8));
@@ -73,6 +79,7 @@ impl World {
             entropy,
             directory: tempfile::tempdir().unwrap(),
             master,
+            call_timeout,
             running: None,
         };
         world.start(engine).await;
@@ -111,7 +118,8 @@ impl World {
         let options = OpenOptions { url, master: self.master.clone(), role: Role::Worker };
         let store =
             Store::open(options, Arc::clone(&self.clock) as _, Arc::clone(&self.entropy)).await.unwrap();
-        let client = Client::new(ClientConfig::default()).unwrap();
+        let config = ClientConfig { call_timeout: self.call_timeout, ..ClientConfig::default() };
+        let client = Client::new(config).unwrap();
         let service = Service::new(store, client, Arc::clone(&self.clock) as _, Arc::clone(&self.entropy));
         service.apps().reload().await.unwrap();
         let engine = if engine {
