@@ -4,6 +4,7 @@
 mod ambiguity;
 mod api;
 mod bad_input;
+mod beside_serve;
 mod chaos;
 mod commands;
 mod crash;

@@ -45,6 +45,13 @@ impl Server {
         Self(command.args(["serve", "--listen", listen]).stdout(Stdio::null()).stderr(log).spawn().unwrap())
     }
 
+    /// SIGTERM, and waits for the end: as an operator stops it. Gives whether it ended well.
+    #[cfg(unix)]
+    pub(crate) fn stop(&mut self) -> bool {
+        let asked = Command::new("kill").args(["-TERM", &self.0.id().to_string()]).status().unwrap();
+        asked.success() && self.0.wait().unwrap().success()
+    }
+
     /// SIGKILL: no destructor, no flush.
     pub(crate) fn kill(&mut self) {
         self.0.kill().unwrap();
