@@ -13,5 +13,7 @@ mod faults;
 mod http;
 mod peers;
 mod program;
+#[cfg(target_os = "linux")]
+mod soak;
 mod walk;
 mod world;

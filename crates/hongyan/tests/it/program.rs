@@ -45,6 +45,12 @@ impl Server {
         Self(command.args(["serve", "--listen", listen]).stdout(Stdio::null()).stderr(log).spawn().unwrap())
     }
 
+    /// Its process.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     /// SIGKILL: no destructor, no flush.
     pub(crate) fn kill(&mut self) {
         self.0.kill().unwrap();
