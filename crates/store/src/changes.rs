@@ -141,7 +141,7 @@ impl Store {
 }
 
 /// Applies a person's event to one message under the rules of the transition table.
-async fn change(
+pub(crate) async fn change(
     db: &mut SqliteConnection,
     app: i64,
     id: MessageId,
@@ -224,7 +224,7 @@ async fn leave(
     Ok(Some(after))
 }
 
-async fn write_position(
+pub(crate) async fn write_position(
     db: &mut SqliteConnection,
     id: MessageId,
     position: &Position,

@@ -1,6 +1,7 @@
 //! The service through real HTTP against the simulator, and the binary as a person or a script runs it.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
+mod ambiguity;
 mod api;
 mod bad_input;
 mod chaos;

@@ -39,6 +39,7 @@ pub(crate) struct World {
     directory: tempfile::TempDir,
     master: MasterKey,
     running: Option<Running>,
+    client: ClientConfig,
 }
 
 struct Running {
@@ -51,6 +52,11 @@ struct Running {
 impl World {
     /// Both sides up, the app registered on both; the engine (which applies and sends) where `engine`.
     pub(crate) async fn new(engine: bool) -> Self {
+        Self::with_client(engine, ClientConfig::default()).await
+    }
+
+    /// The same, with other times for calls to WeChat.
+    pub(crate) async fn with_client(engine: bool, client: ClientConfig) -> Self {
         let clock = Arc::new(ManualClock::new(NOON));
         let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(7));
         let (sim_clock, sim_entropy) = (Arc::clone(&clock), SeededEntropy::new(8));
@@ -74,6 +80,7 @@ impl World {
             directory: tempfile::tempdir().unwrap(),
             master,
             running: None,
+            client,
         };
         world.start(engine).await;
         let scopes = [Scope::Send, Scope::Read, Scope::Manage, Scope::Token];
@@ -111,7 +118,7 @@ impl World {
         let options = OpenOptions { url, master: self.master.clone(), role: Role::Worker };
         let store =
             Store::open(options, Arc::clone(&self.clock) as _, Arc::clone(&self.entropy)).await.unwrap();
-        let client = Client::new(ClientConfig::default()).unwrap();
+        let client = Client::new(self.client.clone()).unwrap();
         let service = Service::new(store, client, Arc::clone(&self.clock) as _, Arc::clone(&self.entropy));
         service.apps().reload().await.unwrap();
         let engine = if engine {
