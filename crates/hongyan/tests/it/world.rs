@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use service::{Scope, Service};
 use simulator::{SAMPLE_APPID, Simulator, SimulatorConfig};
-use store::{MasterKey, OpenOptions, Role, Store};
+use store::{MasterKey, OpenError, OpenOptions, Role, Store};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -115,9 +115,17 @@ impl World {
 
     async fn start(&mut self, engine: bool) {
         let url = format!("sqlite:{}", self.directory.path().join("hongyan.db").display());
-        let options = OpenOptions { url, master: self.master.clone(), role: Role::Worker };
-        let store =
-            Store::open(options, Arc::clone(&self.clock) as _, Arc::clone(&self.entropy)).await.unwrap();
+        // After a restart the lock file may be held a moment longer: a program that another test starts right then has a
+        // copy of every open file between its fork and its exec.
+        let store = until("the database, free again", || async {
+            let options = OpenOptions { url: url.clone(), master: self.master.clone(), role: Role::Worker };
+            match Store::open(options, Arc::clone(&self.clock) as _, Arc::clone(&self.entropy)).await {
+                Ok(store) => Some(store),
+                Err(OpenError::InUse(_)) => None,
+                Err(error) => panic!("{error}"),
+            }
+        })
+        .await;
         let client = Client::new(self.client.clone()).unwrap();
         let service = Service::new(store, client, Arc::clone(&self.clock) as _, Arc::clone(&self.entropy));
         service.apps().reload().await.unwrap();
