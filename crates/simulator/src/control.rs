@@ -36,6 +36,7 @@ pub(crate) fn router() -> Router<Simulator> {
         .route("/users/{openid}", get(user))
         .route("/users/{openid}/popup", post(popup))
         .route("/users/{openid}/settings", post(settings))
+        .route("/users/{openid}/login", post(login))
         .route("/users/{openid}/chat", post(chat));
     Router::new()
         .route("/_sim/apps", get(apps))
@@ -205,6 +206,13 @@ async fn settings(
 ) -> Done {
     sim.change_settings(&appid, &openid, &change)?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+async fn login(
+    State(sim): Sim,
+    Path((appid, openid)): Path<(String, String)>,
+) -> Result<Json<api::LoginCode>, Refusal> {
+    Ok(Json(api::LoginCode { code: sim.login(&appid, &openid)? }))
 }
 
 async fn chat(

@@ -71,6 +71,12 @@ pub struct SettingsChange {
     pub templates: BTreeMap<String, Decision>,
 }
 
+/// What `wx.login` gives: for jscode2session, once, within five minutes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LoginCode {
+    pub code: String,
+}
+
 /// A word to customer service.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -158,7 +158,7 @@ impl Simulator {
 
     pub fn chat(&self, appid: &str, openid: &str, chat: &Chat) -> Result<(), Refusal> {
         let app = self.app(appid)?;
-        let openid = self.with_user(&app, openid, |_, _| ())?;
+        let openid = self.known_user(&app, openid)?;
         let msgid = self.0.chance.msgid();
         self.push(&app, openid, Content::Text { text: chat.text.clone(), msgid });
         Ok(())
@@ -177,6 +177,10 @@ impl Simulator {
                 None => Err(Refusal::UnknownTemplate(id.clone())),
             })
             .collect()
+    }
+
+    pub(crate) fn known_user(&self, app: &App, openid: &str) -> Result<Arc<str>, Refusal> {
+        self.with_user(app, openid, |_, _| ())
     }
 
     fn with_user(
