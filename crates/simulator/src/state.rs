@@ -13,7 +13,9 @@ use crate::{SimulatorConfig, push::Courier};
 
 mod accepted;
 mod app;
+mod authorization;
 mod chance;
+mod chat;
 mod codes;
 mod control;
 pub(crate) mod library;

@@ -6,9 +6,7 @@ use serde_json::json;
 
 use super::{App, Refusal, Simulator, Template, lock, users::User, views::counts};
 use crate::{
-    api::{
-        Chat, Decision, GrantCause, NewUser, Popup, Seed, SettingsChange, UserList, UserSummary, UserView,
-    },
+    api::{Decision, GrantCause, NewUser, Popup, Seed, SettingsChange, UserList, UserSummary, UserView},
     push::Content,
 };
 
@@ -153,14 +151,6 @@ impl Simulator {
         if !pushed.is_empty() {
             self.push(&app, openid, Content::Change(pushed));
         }
-        Ok(())
-    }
-
-    pub fn chat(&self, appid: &str, openid: &str, chat: &Chat) -> Result<(), Refusal> {
-        let app = self.app(appid)?;
-        let openid = self.known_user(&app, openid)?;
-        let msgid = self.0.chance.msgid();
-        self.push(&app, openid, Content::Text { text: chat.text.clone(), msgid });
         Ok(())
     }
 
