@@ -84,7 +84,9 @@ async fn empty(shared: Shared, number: i64, mut server: Server) -> Server {
     let app = shared.service.apps().by_number(number);
     let Some((app, url)) = app.and_then(|app| app.settings.relay_url.clone().map(|url| (app, url))) else {
         match store.relay_stopped(number).await {
-            Ok(count) => tracing::info!(app = number, count, "relay_url was removed: what waited is not passed on"),
+            Ok(count) => {
+                tracing::info!(app = number, count, "relay_url was removed: what waited is not passed on")
+            }
             Err(error) => tracing::error!(%error, "what is not to be passed on could not be marked"),
         }
         return server;

@@ -80,8 +80,13 @@ impl TryFrom<StoredApp> for App {
 
     fn try_from(stored: StoredApp) -> Result<Self, StoreError> {
         let platform = stored.platform_appid.as_deref();
-        let mut all =
-            vec![keys(&stored.app_id, platform, stored.callback_token, stored.aes_key.as_ref(), &stored.callback_mode)?];
+        let mut all = vec![keys(
+            &stored.app_id,
+            platform,
+            stored.callback_token,
+            stored.aes_key.as_ref(),
+            &stored.callback_mode,
+        )?];
         let mut previous_until = Vec::new();
         for before in stored.previous_keys {
             let platform = before.platform_appid.as_deref();

@@ -109,8 +109,7 @@ impl Service {
             content_type: received.content_type.map(str::to_owned),
             body: received.body.to_vec(),
         });
-        let at_once =
-            row.kind == InboxKind::Chat && app.settings.customer_service == CustomerService::Relay;
+        let at_once = row.kind == InboxKind::Chat && app.settings.customer_service == CustomerService::Relay;
         row.relay = pushed.as_ref().map(|pushed| match at_once {
             true => NewRelay::AtOnce,
             false => self.store.seal_relay(row.id, pushed),
@@ -168,10 +167,8 @@ impl Service {
         let event_at = push.map_or(0, |push| push.create_time.saturating_mul(SECOND));
         let age = opened.timestamp.map_or(i64::MAX, |sent| now / SECOND - sent);
         let stale = age.abs() > app.settings.callback_tolerance;
-        let waits = matches!(
-            kind,
-            InboxKind::Popup | InboxKind::Change | InboxKind::Sent | InboxKind::Erasure
-        );
+        let waits =
+            matches!(kind, InboxKind::Popup | InboxKind::Change | InboxKind::Sent | InboxKind::Erasure);
         let (verdict, reason) = match kind {
             InboxKind::Unreadable => (Some(Verdict::Quarantined), Some("unreadable")),
             _ if stale => (Some(Verdict::Quarantined), Some("stale_timestamp")),

@@ -276,7 +276,8 @@ mod tests {
 
     #[test]
     fn answers_are_read_in_both_shapes() {
-        let told = |body: &str| read(body.as_bytes()).map(|g| (g.token.expose_secret().to_owned(), g.expires_in));
+        let told =
+            |body: &str| read(body.as_bytes()).map(|g| (g.token.expose_secret().to_owned(), g.expires_in));
         let seconds = Duration::from_secs;
         assert_eq!(told(r#"{"access_token":"ab_1","expires_in":345}"#), Ok(("ab_1".into(), seconds(345))));
         assert_eq!(told(r#"{"access_token":"a","expires_in":"7200"}"#), Ok(("a".into(), seconds(7200))));

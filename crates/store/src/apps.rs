@@ -109,8 +109,7 @@ update app set name = $2, secret = coalesce($3, secret), callback_token = coales
 where app_id = $1";
 const COLUMNS: &str = "id, app_id, name, original_id, secret, callback_token, aes_key, callback_mode, callback_format, \
     api_base_url, alias, settings, created_at, updated_at, platform_appid, token_source";
-const END_PREVIOUS: &str =
-    "delete from previous_keys where expires_at <= $2 or ($3 and app = (select id from app where app_id = $1))";
+const END_PREVIOUS: &str = "delete from previous_keys where expires_at <= $2 or ($3 and app = (select id from app where app_id = $1))";
 /// Sealed as they are: a sealed value opens for its app, whichever table it stands in.
 const RETIRE: &str = "
 insert into previous_keys (app, callback_token, aes_key, callback_mode, platform_appid, retired_at, expires_at)

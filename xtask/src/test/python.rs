@@ -57,8 +57,10 @@ mod tests {
     fn every_package_has_its_version_and_its_digest() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let text = std::fs::read_to_string(root.join(REQUIREMENTS)).unwrap().replace("\\\n", " ");
-        let packages: Vec<&str> =
-            text.lines().filter(|line| !line.trim_start().starts_with('#') && !line.trim().is_empty()).collect();
+        let packages: Vec<&str> = text
+            .lines()
+            .filter(|line| !line.trim_start().starts_with('#') && !line.trim().is_empty())
+            .collect();
         assert!(packages.iter().any(|line| line.starts_with("wechatpy==")), "{packages:?}");
         for package in packages {
             assert!(package.contains("==") && package.contains("--hash=sha256:"), "{package}");

@@ -23,12 +23,7 @@ async fn patched(world: &World, change: Value) -> Value {
 }
 
 async fn verified(world: &World, sealing: &Sealing) -> u16 {
-    let url = format!(
-        "{}/callback/{}?{}",
-        world.url,
-        simulator::SAMPLE_APPID,
-        sealing.verification(world)
-    );
+    let url = format!("{}/callback/{}?{}", world.url, simulator::SAMPLE_APPID, sealing.verification(world));
     call("GET", &url, &[("connection", "close")], "").await.status
 }
 
@@ -37,7 +32,8 @@ async fn the_keys_of_before_stay_valid_for_a_day() {
     let mut world = World::new(true).await;
     let before = Sealing::registered();
     let app =
-        patched(&world, json!({ "callback_token": NEW_TOKEN, "aes_key": NEW_KEY, "callback_format": "xml" })).await;
+        patched(&world, json!({ "callback_token": NEW_TOKEN, "aes_key": NEW_KEY, "callback_format": "xml" }))
+            .await;
     let until_when: jiff::Timestamp =
         app["previous_keys"][0]["valid_until"].as_str().unwrap().parse().unwrap();
     assert_eq!(until_when.as_millisecond(), world.clock.now() + 24 * HOUR);
@@ -54,7 +50,10 @@ async fn the_keys_of_before_stay_valid_for_a_day() {
         }
         let answer = sealing.send(&world, &chat(&world, "水管漏了")).await;
         let transfer = sealing.read(&answer).unwrap().to_string();
-        assert!(transfer.contains("transfer_customer_service"), "with the keys that it came with: {transfer}");
+        assert!(
+            transfer.contains("transfer_customer_service"),
+            "with the keys that it came with: {transfer}"
+        );
     }
     until("four grants", || async { (world.balance(FEE).await == 4).then_some(()) }).await;
 
@@ -79,7 +78,9 @@ async fn previous_keys_can_be_ended_at_once_or_never_kept() {
     assert_eq!(app["previous_keys"], json!([]));
     assert_eq!(before.send(&world, &accept(&world, FEE)).await.status, 403);
     // A key that leaked: nothing of it is kept.
-    let app = patched(&world, json!({ "callback_token": "thirdToken", "settings": { "previous_keys_hours": 0 } })).await;
+    let app =
+        patched(&world, json!({ "callback_token": "thirdToken", "settings": { "previous_keys_hours": 0 } }))
+            .await;
     assert_eq!(app["previous_keys"], json!([]));
     let second = Sealing { token: NEW_TOKEN, ..Sealing::registered() };
     assert_eq!(second.send(&world, &accept(&world, FEE)).await.status, 403);

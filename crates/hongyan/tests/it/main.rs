@@ -11,5 +11,7 @@ mod peers;
 mod platform;
 mod program;
 mod pushes;
+mod relay;
+mod target;
 mod walk;
 mod world;

@@ -36,11 +36,18 @@ async fn pushes_made_for_the_platform_are_taken_and_others_refused() {
     assert!(platform.read(&answer).unwrap().to_string().contains("transfer_customer_service"));
 
     let refused = world.api("PATCH", "", &json!({ "callback_mode": "compat" })).await;
-    assert_eq!((refused.status, refused.json()["errors"][0]["code"].as_str()), (422, Some("platform_needs_safe_mode")));
+    assert_eq!(
+        (refused.status, refused.json()["errors"][0]["code"].as_str()),
+        (422, Some("platform_needs_safe_mode"))
+    );
     let refused = world.api("PATCH", "", &json!({ "platform_appid": "gh_1" })).await;
-    assert_eq!((refused.status, refused.json()["errors"][0]["pointer"].as_str()), (422, Some("/platform_appid")));
+    assert_eq!(
+        (refused.status, refused.json()["errors"][0]["pointer"].as_str()),
+        (422, Some("/platform_appid"))
+    );
     // Back to the app's own; the platform's stays valid for a while.
-    let back = json!({ "platform_appid": "", "callback_format": "json", "settings": { "previous_keys_hours": 1 } });
+    let back =
+        json!({ "platform_appid": "", "callback_format": "json", "settings": { "previous_keys_hours": 1 } });
     let app = world.api("PATCH", "", &back).await.json();
     assert_eq!(app["platform_appid"], json!(null));
     for sealing in [&own, &platform] {

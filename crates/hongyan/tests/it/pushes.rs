@@ -76,11 +76,10 @@ impl Sealing {
     pub(crate) fn read(&self, answer: &Reply) -> Option<Value> {
         match reply::read(&self.keys(), answer.text.as_bytes()).unwrap() {
             Answer::Taken => None,
-            Answer::Content { plaintext, .. } => {
-                Some(serde_json::from_slice(&plaintext).unwrap_or_else(|_| {
-                    Value::String(String::from_utf8_lossy(&plaintext).into_owned())
-                }))
-            }
+            Answer::Content { plaintext, .. } => Some(
+                serde_json::from_slice(&plaintext)
+                    .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&plaintext).into_owned())),
+            ),
         }
     }
 }
@@ -114,10 +113,9 @@ fn written(format: Format, fields: &Value) -> String {
 
 fn elements(value: &Value) -> String {
     match value {
-        Value::Object(fields) => fields
-            .iter()
-            .map(|(name, value)| format!("<{name}>{}</{name}>", elements(value)))
-            .collect(),
+        Value::Object(fields) => {
+            fields.iter().map(|(name, value)| format!("<{name}>{}</{name}>", elements(value))).collect()
+        }
         Value::String(text) => format!("<![CDATA[{text}]]>"),
         other => other.to_string(),
     }
