@@ -13,5 +13,6 @@ mod program;
 mod pushes;
 mod relay;
 mod target;
+mod token_source;
 mod walk;
 mod world;
