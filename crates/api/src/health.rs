@@ -38,6 +38,13 @@ pub fn install_metrics() -> PrometheusHandle {
         "hongyan_inbox_oldest_unapplied_seconds",
         "Age of the oldest inbox row not yet applied"
     );
+    metrics::describe_counter!("hongyan_callbacks_quarantined_total", "Verified pushes set aside, by reason");
+    metrics::describe_counter!(
+        "hongyan_callbacks_previous_keys_total",
+        "Pushes that came with the callback keys of before a change"
+    );
+    metrics::describe_counter!("hongyan_relay_total", "Tries to pass a callback on, by outcome");
+    metrics::describe_gauge!("hongyan_relay_backlog", "Callbacks that wait to be passed on, by app");
     metrics::describe_counter!("hongyan_messages_total", "Attempts that ended, by how");
     metrics::describe_counter!("hongyan_gates_closed_total", "Gates closed, by cause");
     metrics::describe_histogram!("hongyan_send_seconds", "Time of WeChat's send call");

@@ -3,15 +3,19 @@
 pub mod apps;
 pub mod callback;
 pub mod checks;
+pub mod erasure;
 pub mod fresh;
 pub mod inbox;
 pub mod keys;
 pub mod messages;
 pub mod problem;
 mod recipient;
+mod registering;
+mod relay;
 pub mod settings;
 pub mod subscriptions;
 pub mod templates;
+pub mod token_source;
 pub mod tokens;
 pub mod view;
 
@@ -43,6 +47,7 @@ pub struct Parts {
     client: wechat::client::Client,
     fresh: fresh::Fresh,
     known_templates: templates::KnownTemplates,
+    chat_answers: relay::ChatAnswers,
 }
 
 impl std::ops::Deref for Service {
@@ -63,8 +68,19 @@ impl Service {
     ) -> Self {
         let apps = Apps::new(store.clone(), Arc::clone(&clock));
         let tokens = Tokens::new(store.clone(), client.clone(), Arc::clone(&clock));
-        let (keys, fresh, known_templates) = Default::default();
-        Self(Arc::new(Parts { store, clock, entropy, apps, tokens, keys, client, fresh, known_templates }))
+        let (keys, fresh, known_templates, chat_answers) = Default::default();
+        Self(Arc::new(Parts {
+            store,
+            clock,
+            entropy,
+            apps,
+            tokens,
+            keys,
+            client,
+            fresh,
+            known_templates,
+            chat_answers,
+        }))
     }
 
     /// The store below.

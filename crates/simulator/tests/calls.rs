@@ -12,7 +12,7 @@ use simulator::{
     api::{CallbackFormat, CallbackMode, LoginCode},
     sample_app,
 };
-use wechat::client::{CallError, Client, ClientConfig};
+use wechat::client::{CallError, CheckAction, CheckOperator, Client, ClientConfig};
 
 fn client() -> Client {
     Client::new(ClientConfig::default()).unwrap()
@@ -127,9 +127,12 @@ async fn a_refused_send_is_explained_by_its_rid() {
 async fn the_push_url_is_checked_and_addresses_are_told() {
     let (wx, server) = (start().await, Server::start().await);
     let token = wx.token().await;
-    assert_eq!(refused(client().callback_check(&wx.base, &token.clone().into()).await), 40201);
+    let secret = token.clone().into();
+    let check =
+        async || client().callback_check(&wx.base, &secret, CheckAction::All, CheckOperator::Default).await;
+    assert_eq!(refused(check().await), 40201);
     with_callback(&wx.sim, server.spec(CallbackMode::Safe, CallbackFormat::Json));
-    let check = client().callback_check(&wx.base, &token.clone().into()).await.unwrap();
+    let check = check().await.unwrap();
     assert_eq!((check.dns[0].ip.as_str(), check.ping[0].ip.as_str()), ("127.0.0.1", "127.0.0.1"));
     let wrong = async |action: &str, operator: &str| {
         let body = json!({"action": action, "check_operator": operator});

@@ -11,6 +11,7 @@ pub mod keys;
 pub mod lanes;
 pub mod messages;
 pub mod postgres;
+pub mod relay;
 pub mod secrets;
 mod sqlite;
 pub mod store;

@@ -238,7 +238,8 @@ impl Store {
     }
 }
 
-fn first_id_of(at: Millis) -> Vec<u8> {
+/// The least id that can have been made at a moment.
+pub(crate) fn first_id_of(at: Millis) -> Vec<u8> {
     let mut id = at.max(0).to_be_bytes()[2..].to_vec();
     id.resize(16, 0);
     id

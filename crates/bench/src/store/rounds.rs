@@ -128,6 +128,7 @@ fn event(world: &World, lane: usize, at: Millis) -> anyhow::Result<NewInboxRow> 
         body,
         verdict: None,
         reason: None,
+        relay: None,
     })
 }
 

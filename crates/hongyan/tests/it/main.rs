@@ -12,9 +12,15 @@ mod demo;
 mod durable;
 mod faults;
 mod http;
+mod keys_in_change;
 mod peers;
+mod platform;
 mod program;
+mod pushes;
+mod relay;
 #[cfg(target_os = "linux")]
 mod soak;
+mod target;
+mod token_source;
 mod walk;
 mod world;

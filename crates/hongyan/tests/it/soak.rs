@@ -62,10 +62,11 @@ async fn ten_minutes_of_load_beside_a_stalled_download() {
         .chain((0..8).map(|_| tokio::spawn(sends(Arc::clone(&load)))))
         .collect();
     // Enough of a ledger that the download cannot fit into the sockets' buffers.
-    until("a ledger of some size", || async {
-        (load.callbacks.load(Ordering::Relaxed) > 100_000.min(minutes * 15_000)).then_some(())
-    })
-    .await;
+    let enough = 100_000.min(minutes * 15_000);
+    while load.callbacks.load(Ordering::Relaxed) < enough {
+        assert_eq!(load.refused.load(Ordering::Relaxed), 0);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     let mut download = stalled(&load).await;
 
     let (mut wal, mut samples) = (0, Vec::new());

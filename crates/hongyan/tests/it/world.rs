@@ -250,6 +250,11 @@ impl World {
         (query, json!({ "ToUserName": "gh_ea84a199bf81", "Encrypt": encrypted }).to_string())
     }
 
+    /// Eight random bytes.
+    pub(crate) fn chance(&self) -> u64 {
+        self.entropy.next_u64()
+    }
+
     /// A popup event as WeChat writes it.
     pub(crate) fn popup_event(&self, openid: &str, template: &str, status: &str) -> String {
         json!({ "ToUserName": "gh_ea84a199bf81", "FromUserName": openid, "CreateTime": self.clock.now() / 1_000,

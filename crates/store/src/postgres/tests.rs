@@ -47,6 +47,7 @@ impl World {
             body: "{}".into(),
             verdict: None,
             reason: None,
+            relay: None,
         }
     }
 

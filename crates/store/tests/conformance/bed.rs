@@ -104,6 +104,7 @@ impl Bed {
             body: body.into(),
             verdict: None,
             reason: None,
+            relay: None,
         }
     }
 

@@ -26,6 +26,7 @@ pub(crate) fn app(app_id: &str, alias: Option<&str>) -> AppInput {
         api_base_url: "https://api.weixin.qq.com".into(),
         alias: alias.map(Into::into),
         settings: "{}".into(),
+        ..AppInput::default()
     }
 }
 
