@@ -2,6 +2,7 @@
 
 mod applier;
 mod dispatcher;
+mod eraser;
 mod relay;
 mod sweeper;
 mod told;
@@ -71,6 +72,7 @@ impl Engine {
         let dispatcher = dispatcher::Dispatcher::start(shared.clone(), &tasks);
         tasks.spawn(sweeper::run(shared.clone()));
         tasks.spawn(relay::run(shared.clone()));
+        tasks.spawn(eraser::run(shared.clone()));
         tasks.spawn(route_hints(shared.clone(), applier, dispatcher));
         tasks.close();
         Ok(Self { stop: shared.stop, tasks })

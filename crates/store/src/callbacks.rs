@@ -148,7 +148,7 @@ impl Store {
                 Box::pin(async move {
                     let done = sqlx::query(
                         "update inbox set verdict = null, reason = 'replay', applied_at = null
-                         where id = unhex($1) and app = $2 and verdict in (2, 3) and kind in ('popup', 'change', 'sent')",
+                         where id = unhex($1) and app = $2 and verdict in (2, 3) and kind in ('popup', 'change', 'sent', 'erasure')",
                     )
                     .bind(hex(id.0))
                     .bind(app)

@@ -5,6 +5,7 @@ mod api;
 mod commands;
 mod crash;
 mod demo;
+mod erase;
 mod http;
 mod keys_in_change;
 mod peers;

@@ -33,6 +33,8 @@ pub(crate) struct Context {
     pub(crate) work: Meter,
     /// Set where the WAL has grown long enough to begin anew.
     pub(crate) fold: AtomicBool,
+    /// Set where nothing of what the WAL holds may stay in it.
+    pub(crate) truncate: AtomicBool,
     /// Microseconds that every commit waits before it syncs: how benches see a slower disk.
     #[cfg(feature = "testing")]
     pub(crate) delay: std::sync::atomic::AtomicU64,
@@ -147,6 +149,11 @@ impl Writer {
         answer.await.map_err(|_| stopped())?
     }
 
+    /// Lets the WAL be emptied after one of the next commits, as soon as no reader needs it.
+    pub(crate) fn fold_completely(&self) {
+        self.context.truncate.store(true, Ordering::Relaxed);
+    }
+
     async fn submit(&self, job: Job, urgency: Urgency) -> Result<(), StoreError> {
         let queue = match urgency {
             Urgency::Urgent => &self.urgent,
@@ -198,6 +205,7 @@ impl Task {
             if self.context.fold.swap(false, Ordering::Relaxed) {
                 self.fold().await;
             }
+            self.truncate().await;
             // Under load nobody is idle, and the commits of others are news all the same.
             if self.looked.elapsed() >= FOREIGN_POLL {
                 self.look_for_foreign_commits().await;
@@ -217,13 +225,31 @@ impl Task {
         }
     }
 
+    /// Empties the WAL; where a reader or the checkpointer holds it, at one of the next looks.
+    async fn truncate(&mut self) {
+        if !self.context.truncate.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        // Nobody's commit waits for a reader.
+        let _ = sqlx::query("pragma busy_timeout = 0").execute(&mut self.db).await;
+        let busy =
+            sqlx::query_scalar::<_, i64>("pragma wal_checkpoint(truncate)").fetch_one(&mut self.db).await;
+        let _ = sqlx::query("pragma busy_timeout = 10000").execute(&mut self.db).await;
+        if !matches!(busy, Ok(0)) {
+            self.context.truncate.store(true, Ordering::Relaxed);
+        }
+    }
+
     async fn next(&mut self) -> Option<Job> {
         loop {
             tokio::select! {
                 biased;
                 job = self.urgent.recv() => return job,
                 Some(job) = self.bulk.recv() => return Some(job),
-                () = tokio::time::sleep(FOREIGN_POLL) => self.look_for_foreign_commits().await,
+                () = tokio::time::sleep(FOREIGN_POLL) => {
+                    self.look_for_foreign_commits().await;
+                    self.truncate().await;
+                }
             }
         }
     }
