@@ -12,6 +12,7 @@ mod peers;
 mod platform;
 mod program;
 mod pushes;
+mod quarantine;
 mod relay;
 mod target;
 mod token_source;

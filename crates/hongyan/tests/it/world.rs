@@ -109,8 +109,15 @@ impl World {
     async fn start(&mut self, engine: bool) {
         let url = format!("sqlite:{}", self.directory.path().join("hongyan.db").display());
         let options = OpenOptions { url, master: self.master.clone(), role: Role::Worker };
-        let store =
-            Store::open(options, Arc::clone(&self.clock) as _, Arc::clone(&self.entropy)).await.unwrap();
+        // The last connection of a server that stopped is dropped a moment after it says so, and with it the lock.
+        let open = || Store::open(options.clone(), Arc::clone(&self.clock) as _, Arc::clone(&self.entropy));
+        let store = until("the database to be free", || async {
+            match open().await {
+                Err(store::OpenError::InUse(_)) => None,
+                opened => Some(opened.unwrap()),
+            }
+        })
+        .await;
         let client = Client::new(ClientConfig::default()).unwrap();
         let service = Service::new(store, client, Arc::clone(&self.clock) as _, Arc::clone(&self.entropy));
         service.apps().reload().await.unwrap();

@@ -56,12 +56,18 @@ select json_group_array(hex(id)) filter (where app = $3 and (openid = $4 or inst
 from (select id, app, openid, body, verdict, event_at, kind, effects from inbox
     where id > $1 and id < $2 and verdict is not null order by id limit $5)";
 
+const UNAPPLIED: &str = "
+select 1 from inbox where verdict is null and id < $1 and app = $2 and openid = $3 limit 1";
+
 impl Store {
     /// Erases a person: first what is still to be sent, then everything else.
     ///
     /// # Errors
     /// Where the database is away; it may be asked for again.
     pub async fn erase_person(&self, erasure: &Erasure, epoch: i64) -> Result<Walk, StoreError> {
+        if self.has_unapplied(erasure).await? {
+            return Ok(Walk::UnderWay);
+        }
         match self.stop_sending(erasure, epoch, None).await? {
             Walk::Done(_) => {}
             other => return Ok(other),
@@ -165,6 +171,17 @@ impl Store {
             }
         }
         Ok(Walk::Done(erased))
+    }
+
+    /// Events of the time before that are still to be applied would bring the person back.
+    async fn has_unapplied(&self, erasure: &Erasure) -> Result<bool, StoreError> {
+        let found: Option<i64> = sqlx::query_scalar(UNAPPLIED)
+            .bind(first_id_of(erasure.asked_at + 1))
+            .bind(erasure.app)
+            .bind(erasure.person())
+            .fetch_optional(&self.readers)
+            .await?;
+        Ok(found.is_some())
     }
 
     /// Nothing more is sent to the person: what waits is skipped, what is being sent is not tried again.

@@ -174,7 +174,7 @@ impl Store {
         now: Millis,
     ) -> Result<(), StoreError> {
         self.looked(erasure.id, 1, again, now, counts).await?;
-        self.writer.fold_completely();
+        self.writer.scrub();
         Ok(())
     }
 
