@@ -43,6 +43,12 @@ pub fn install_metrics() -> PrometheusHandle {
         "hongyan_callbacks_previous_keys_total",
         "Pushes that came with the callback keys of before a change"
     );
+    metrics::describe_gauge!("hongyan_quarantine", "Quarantined callbacks that are kept, by app");
+    metrics::describe_counter!(
+        "hongyan_quarantine_dropped_total",
+        "Quarantined callbacks that were dropped beyond the bound"
+    );
+    metrics::describe_counter!("hongyan_erasures_total", "People, or values of theirs, that were erased");
     metrics::describe_counter!("hongyan_relay_total", "Tries to pass a callback on, by outcome");
     metrics::describe_gauge!("hongyan_relay_backlog", "Callbacks that wait to be passed on, by app");
     metrics::describe_counter!("hongyan_messages_total", "Attempts that ended, by how");

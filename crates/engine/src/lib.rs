@@ -2,9 +2,11 @@
 
 mod applier;
 mod dispatcher;
+mod eraser;
 mod relay;
 mod sweeper;
 mod told;
+mod upkeep;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,6 +73,8 @@ impl Engine {
         let dispatcher = dispatcher::Dispatcher::start(shared.clone(), &tasks);
         tasks.spawn(sweeper::run(shared.clone()));
         tasks.spawn(relay::run(shared.clone()));
+        tasks.spawn(upkeep::run(shared.clone()));
+        tasks.spawn(eraser::run(shared.clone()));
         tasks.spawn(route_hints(shared.clone(), applier, dispatcher));
         tasks.close();
         Ok(Self { stop: shared.stop, tasks })

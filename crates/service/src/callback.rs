@@ -159,43 +159,52 @@ impl Service {
     }
 
     fn inbox_row(&self, app: &App, opened: &Opened, push: Option<&Push>, now: Millis) -> NewInboxRow {
+        let age = opened.timestamp.map_or(i64::MAX, |sent| now / SECOND - sent);
+        let stale = age.abs() > app.settings.callback_tolerance;
+        let row = self.row(app, &opened.plaintext, push, now);
+        let old = row.verdict.is_none() && now - row.event_at > IDENTITY_LIFE;
+        let aside = match (row.kind, stale, old) {
+            (InboxKind::Unreadable, _, _) => "unreadable",
+            (_, true, _) => "stale_timestamp",
+            (_, _, true) => "stale_event",
+            _ => return row,
+        };
+        NewInboxRow { verdict: Some(Verdict::Quarantined), reason: Some(aside.to_owned()), ..row }
+    }
+
+    /// The row of a quarantined text that can be read after all, and waits to be applied.
+    pub(crate) fn readable_row(&self, app: &App, plaintext: &[u8]) -> Option<NewInboxRow> {
+        let push = event::parse(plaintext).ok()?;
+        Some(self.row(app, plaintext, Some(&push), self.now()))
+    }
+
+    fn row(&self, app: &App, plaintext: &[u8], push: Option<&Push>, now: Millis) -> NewInboxRow {
         // The app belongs to it: what one app's token signs must not pass for another app's event.
-        let identity =
-            Sha256::new().chain_update(&app.app_id).chain_update([0]).chain_update(&opened.plaintext);
+        let identity = Sha256::new().chain_update(&app.app_id).chain_update([0]).chain_update(plaintext);
         let digest: [u8; 32] = identity.finalize().into();
         let mut short = [0; 16];
         short.copy_from_slice(&digest[..16]);
         let kind = push.map_or(InboxKind::Unreadable, kind);
         let openid = push.map(|push| about(push).to_owned()).unwrap_or_default();
-        let event_at = push.map_or(0, |push| push.create_time.saturating_mul(SECOND));
-        let age = opened.timestamp.map_or(i64::MAX, |sent| now / SECOND - sent);
-        let stale = age.abs() > app.settings.callback_tolerance;
         let waits =
             matches!(kind, InboxKind::Popup | InboxKind::Change | InboxKind::Sent | InboxKind::Erasure);
-        let (verdict, reason) = match kind {
-            InboxKind::Unreadable => (Some(Verdict::Quarantined), Some("unreadable")),
-            _ if stale => (Some(Verdict::Quarantined), Some("stale_timestamp")),
-            _ if waits && now - event_at > IDENTITY_LIFE => (Some(Verdict::Quarantined), Some("stale_event")),
-            _ if waits => (None, None),
-            _ => (Some(Verdict::Ignored), None),
-        };
         let lane = self.store.lanes().of_openid(&openid);
         let body = match kind {
             // What a user writes to customer service is none of our business.
             InboxKind::Chat => String::new(),
-            _ => String::from_utf8_lossy(&opened.plaintext).into_owned(),
+            _ => String::from_utf8_lossy(plaintext).into_owned(),
         };
         NewInboxRow {
             id: InboxId::new(now, lane, &*self.entropy),
             app: app.number,
-            event_at,
+            event_at: push.map_or(0, |push| push.create_time.saturating_mul(SECOND)),
             digest: short,
             received_at: now,
             kind,
             openid,
             body,
-            verdict,
-            reason: reason.map(str::to_owned),
+            verdict: (!waits).then_some(Verdict::Ignored),
+            reason: None,
             relay: None,
         }
     }

@@ -3,12 +3,21 @@
 //! Source: official page "授权用户信息变更" (under 事件通知): when a user takes back what they gave, what was taken back is
 //! to be deleted; when a user's account is closed, everything of theirs is.
 
-use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+use domain::InboxId;
+use serde::Serialize;
+use serde_json::Value;
 use wechat::callback::event::{Kind, Push};
 
+use crate::problem::{FieldError, Problem};
+use crate::{App, Service, checks};
+
+/// How long an answer waits for the engine.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// What is to be erased of a person.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "what", content = "kinds", rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum What {
     /// Everything.
     Person,
@@ -16,6 +25,94 @@ pub enum What {
     Values,
     /// The values of fields of these kinds (`name`, `phone_number`, `car_number`).
     Fields(Vec<String>),
+}
+
+impl What {
+    /// As it is stored: `person`, `values`, `fields:name,phone_number`.
+    pub fn to_stored(&self) -> String {
+        match self {
+            Self::Person => store::erasure::PERSON.to_owned(),
+            Self::Values => "values".to_owned(),
+            Self::Fields(kinds) => format!("fields:{}", kinds.join(",")),
+        }
+    }
+
+    /// Reads what is stored; what is unknown erases no less than everything that could be meant.
+    pub fn from_stored(stored: &str) -> Self {
+        match stored.split_once(':') {
+            Some(("fields", kinds)) => Self::Fields(kinds.split(',').map(str::to_owned).collect()),
+            _ if stored == "values" => Self::Values,
+            _ => Self::Person,
+        }
+    }
+}
+
+/// How far an erasure is.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct ErasureView {
+    /// `erased`, or `erasing` where it goes on by itself.
+    pub state: &'static str,
+    /// Balances and statuses that were deleted.
+    pub subscriptions: u64,
+    /// Entries of the ledger that were deleted.
+    pub ledger_entries: u64,
+    /// Messages whose recipient, fields and page were taken out.
+    pub messages: u64,
+    /// Callbacks whose openid and text were taken out.
+    pub callbacks: u64,
+}
+
+impl Service {
+    /// Erases a person; waits until it is done, for some seconds at most. What waits for the person is not sent.
+    ///
+    /// # Errors
+    /// Not an openid; the database is away.
+    pub async fn erase_person(&self, app: &App, openid: &str) -> Result<ErasureView, Problem> {
+        if !checks::openid(openid) {
+            return Err(FieldError::new(
+                "/openid",
+                "invalid_openid",
+                "openid 格式不对：应为 28 位左右的字母、数字、- 或 _。",
+                "That is no openid: about 28 letters, digits, - or _.",
+            )
+            .into());
+        }
+        let id = self.store.ask_erasure(app.number, openid, What::Person.to_stored(), self.now()).await?;
+        tracing::info!(app = app.app_id, %id, "a person is to be erased");
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            if let Some(view) = self.erasure(id).await? {
+                return Ok(view);
+            }
+            if tokio::time::Instant::now() >= deadline {
+                return Ok(ErasureView {
+                    state: "erasing",
+                    subscriptions: 0,
+                    ledger_entries: 0,
+                    messages: 0,
+                    callbacks: 0,
+                });
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// What an erasure has done, once it is through.
+    async fn erasure(&self, id: InboxId) -> Result<Option<ErasureView>, Problem> {
+        let Some(status) = self.store.erasure(id).await?.filter(|status| status.erased) else {
+            return Ok(None);
+        };
+        let told: Value =
+            status.counts.and_then(|counts| serde_json::from_str(&counts).ok()).unwrap_or_default();
+        let count = |name: &str| told["counts"][name].as_u64().unwrap_or(0);
+        Ok(Some(ErasureView {
+            state: "erased",
+            subscriptions: count("subscriptions"),
+            ledger_entries: count("ledger_entries"),
+            messages: count("messages"),
+            callbacks: count("callbacks"),
+        }))
+    }
 }
 
 /// What an event demands to be erased; `None` where it demands nothing, or does not say of whom.

@@ -4,7 +4,7 @@ use domain::InboxId;
 use serde::Serialize;
 use serde_json::Value;
 use store::callbacks::StoredCallback;
-use store::hot::append::Verdict;
+use store::hot::append::{InboxKind, Verdict};
 use store::relay::RelayState;
 
 use crate::problem::{Kind, Problem};
@@ -101,7 +101,10 @@ impl Service {
     /// `callback_not_found`, `not_replayable`.
     pub async fn replay_callback(&self, app: &App, id: InboxId) -> Result<CallbackView, Problem> {
         if !self.store.replay(app.number, id).await? {
-            self.callback(app, id).await?;
+            let row = self.callback(app, id).await?;
+            if row.verdict == Some(Verdict::Quarantined) && row.kind == InboxKind::Unreadable.as_str() {
+                return self.read_again(app, id, row).await;
+            }
             return Err(Problem::new(
                 Kind::Conflict,
                 "not_replayable",
@@ -110,6 +113,27 @@ impl Service {
             ));
         }
         self.callback(app, id).await
+    }
+}
+
+impl Service {
+    /// What could not be read when it came may be readable by a later version. It belongs to a person then, and so to
+    /// another lane: it becomes a row of its own.
+    async fn read_again(&self, app: &App, id: InboxId, row: CallbackView) -> Result<CallbackView, Problem> {
+        let text = row.body.unwrap_or_default();
+        let Some(new) = self.readable_row(app, text.as_bytes()) else {
+            return Err(Problem::new(
+                Kind::Conflict,
+                "still_unreadable",
+                "这条推送仍然无法解析，不能重新处理；请查看其内容，升级后再试。",
+                "The callback still cannot be read; look at its text, and try again after an upgrade.",
+            ));
+        };
+        let other = new.id;
+        self.store.append(vec![new]).await?;
+        self.store.replayed_as(id, other, self.now()).await?;
+        self.store.hints().look_everywhere();
+        self.callback(app, other).await
     }
 }
 

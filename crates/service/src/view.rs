@@ -45,6 +45,9 @@ pub struct MessageView {
     pub explanation: String,
     /// What the sent event said.
     pub receipt: Option<ReceiptView>,
+    /// True where the person was erased: then there is neither recipient nor content.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub erased: bool,
 }
 
 /// An attempt.
@@ -89,6 +92,7 @@ impl MessageView {
             id: stored.id.to_string(),
             app_id: app.app_id.clone(),
             state: stored.position.state.as_str(),
+            erased: stored.openid.is_empty(),
             to: stored.openid,
             template_id: stored.template_id,
             data: serde_json::from_str(&stored.data).unwrap_or_default(),
@@ -127,6 +131,12 @@ fn explanation(message: &StoredMessage, lang: Lang) -> String {
     };
     let errmsg = message.errmsg.as_deref().unwrap_or_default();
     let by_code = |code: i64| errcode::explain(code, errmsg, lang);
+    if message.openid.is_empty() {
+        return pick(
+            "该用户的数据已删除，这里只保留消息的状态。",
+            "This person's data was erased; only the message's state is kept.",
+        );
+    }
     match (message.position.state, message.errcode) {
         (State::Delivered, _) => {
             pick("已送达：微信的送达回执确认成功。", "Delivered: WeChat's receipt confirms it.")

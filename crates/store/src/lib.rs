@@ -4,6 +4,7 @@
 pub mod apps;
 pub mod callbacks;
 pub mod changes;
+pub mod erasure;
 pub mod error;
 pub mod gates;
 pub mod hot;

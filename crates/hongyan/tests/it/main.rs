@@ -10,6 +10,7 @@ mod crash;
 mod demo;
 #[cfg(target_os = "linux")]
 mod durable;
+mod erase;
 mod faults;
 mod http;
 mod keys_in_change;
@@ -17,6 +18,7 @@ mod peers;
 mod platform;
 mod program;
 mod pushes;
+mod quarantine;
 mod relay;
 #[cfg(target_os = "linux")]
 mod soak;

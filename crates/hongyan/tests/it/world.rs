@@ -148,8 +148,19 @@ impl World {
         self.running = Some(Running { service, engine, server, stop });
     }
 
+    /// Where the database's files are.
+    pub(crate) fn files(&self) -> &std::path::Path {
+        self.directory.path()
+    }
+
     /// Stops the service and starts it again on the same database.
     pub(crate) async fn restart(&mut self, engine: bool) {
+        self.stop().await;
+        self.start(engine).await;
+    }
+
+    /// Stops the service.
+    pub(crate) async fn stop(&mut self) {
         let Running { service, engine: old, server, stop } = self.running.take().unwrap();
         stop.cancel();
         // A keep-alive connection of a test client may hold a graceful stop up.
@@ -160,7 +171,6 @@ impl World {
             old.stop().await;
         }
         drop(service);
-        self.start(engine).await;
     }
 
     pub(crate) fn service(&self) -> &Service {

@@ -118,6 +118,7 @@ impl Bed {
             at: self.now(),
             acts,
             set_aside: None,
+            erase: None,
         }
     }
 
