@@ -141,7 +141,7 @@ impl Store {
 }
 
 /// Applies a person's event to one message under the rules of the transition table.
-pub(crate) async fn change(
+async fn change(
     db: &mut SqliteConnection,
     app: i64,
     id: MessageId,
@@ -228,7 +228,7 @@ pub(crate) async fn leave(
     Ok(Some(after))
 }
 
-pub(crate) async fn write_position(
+async fn write_position(
     db: &mut SqliteConnection,
     id: MessageId,
     position: &Position,

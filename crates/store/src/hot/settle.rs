@@ -15,7 +15,6 @@ use super::{hex, json, uuid};
 use crate::error::StoreError;
 use crate::sqlite::batch::Batch;
 use crate::sqlite::writer::Context;
-use crate::unknowns;
 
 /// What became of one attempt.
 #[derive(Debug, Clone)]
@@ -71,8 +70,6 @@ pub enum Settled {
     },
     /// The owner of the attempt is gone and nobody knows.
     OwnerLost,
-    /// An answer that came when the attempt had been given up as `unknown`: evidence for that attempt, for nothing else.
-    Late(Outcome),
 }
 
 /// How many of these attempts are in flight.
@@ -83,10 +80,6 @@ const LAND: &str = "
 delete from in_flight where (lane, id, attempt, epoch) in
     (select v->>0, unhex(v->>1), v->>2, v->>3 from (select value v from jsonb_each($1)))";
 const AND_TELL: &str = " returning id, attempt, epoch";
-/// A late answer lands where its attempt is still the last one.
-const LATE: &str = "
-select s.id, s.attempts from (select value v from json_each($1)) b
-join message_state s on s.id = unhex(b.v->>0) and s.attempts = b.v->>1";
 const POSITIONS: &str = "
 select json_group_array(json_array(hex(s.id), s.state, s.outcome, s.receipt, s.cancel_requested, s.linked))
 from (select unhex(value) id from json_each($1)) b join message_state s on s.id = b.id";
@@ -124,8 +117,7 @@ impl Batch for Settle {
         // What WeChat answered is evidence from whoever asked; only the present owner puts back into a queue (I7).
         let may =
             |item: &Settlement| !item.result.requeues() || epochs.get(&item.lane.0) == Some(&item.epoch);
-        let mut landed = land(db, items.iter().filter(|item| may(item) && !item.result.is_late())).await?;
-        landed.extend(late(db, items.iter().filter(|item| item.result.is_late())).await?);
+        let mut landed = land(db, items.iter().filter(|item| may(item))).await?;
         // An attempt that two callers of one commit settle is settled once: it is taken out of the set.
         let counted: Vec<bool> = items
             .iter()
@@ -141,10 +133,6 @@ impl Batch for Settle {
 }
 
 impl Settled {
-    fn is_late(self) -> bool {
-        matches!(self, Self::Late(_))
-    }
-
     fn requeues(self) -> bool {
         matches!(self, Self::Again { .. } | Self::GivenBack { .. })
     }
@@ -180,24 +168,6 @@ async fn land(
         .iter()
         .map(|row| Ok((uuid(&row.try_get::<Vec<u8>, _>(0)?)?, row.try_get(1)?, row.try_get(2)?)))
         .collect()
-}
-
-async fn late(
-    db: &mut SqliteConnection,
-    items: impl Iterator<Item = &Settlement>,
-) -> Result<HashSet<(Uuid, i64, i64)>, StoreError> {
-    let asked: HashMap<(Uuid, i64), i64> =
-        items.map(|item| ((item.id.0, item.attempt), item.epoch)).collect();
-    if asked.is_empty() {
-        return Ok(HashSet::new());
-    }
-    let rows: Vec<_> = asked.keys().map(|(id, attempt)| (hex(*id), attempt)).collect();
-    let mut landed = HashSet::new();
-    for row in sqlx::query(LATE).bind(json(&rows)?).fetch_all(db).await? {
-        let (id, attempt) = (uuid(row.try_get(0)?)?, row.try_get(1)?);
-        landed.extend(asked.get(&(id, attempt)).map(|epoch| (id, attempt, *epoch)));
-    }
-    Ok(landed)
 }
 
 /// Columns of [`WRITE`].
@@ -244,15 +214,10 @@ async fn settle(
     let now = items.iter().map(|item| item.at).max().unwrap_or(0);
     for item in items {
         let Some((before, linked)) = positions.get(&item.id.0) else { continue };
-        let after = match transition(before, &event(item)) {
-            Ok(after) => after,
-            // Something else has told meanwhile.
-            Err(_) if item.result.is_late() => continue,
-            Err(refusal) => {
-                tracing::error!(message = %item.id, %refusal, "an outcome does not fit the message's state");
-                *before
-            }
-        };
+        let after = transition(before, &event(item)).unwrap_or_else(|refusal| {
+            tracing::error!(message = %item.id, %refusal, "an outcome does not fit the message's state");
+            *before
+        });
         let mut link = None;
         if let Some(outcome) = after.outcome.filter(|outcome| before.outcome != Some(*outcome)) {
             let key = key(item);
@@ -284,7 +249,6 @@ pub(crate) fn event(item: &Settlement) -> Event {
         Settled::Again { ambiguous: false, .. } => Event::RetryLater,
         Settled::GivenBack { .. } => Event::GivenBack,
         Settled::OwnerLost => Event::OwnerLost,
-        Settled::Late(outcome) => Event::LateAnswer(outcome),
     }
 }
 
@@ -314,7 +278,7 @@ impl<'a> Writes<'a> {
     pub(crate) fn add(&mut self, item: &'a Settlement, after: Position, link: Option<Option<Uuid>>) {
         let id = hex(item.id.0);
         let msgid = match item.result {
-            Settled::Outcome(Outcome::Accepted { msgid }) | Settled::Late(Outcome::Accepted { msgid }) => {
+            Settled::Outcome(Outcome::Accepted { msgid }) => {
                 msgid.and_then(|msgid| i64::try_from(msgid).ok())
             }
             _ => None,
@@ -338,11 +302,7 @@ impl<'a> Writes<'a> {
                 item.errmsg.as_deref(),
                 ambiguous,
             )),
-            Settled::Outcome(_) | Settled::OwnerLost | Settled::Late(_) => {}
-        }
-        if after.state == State::Unknown && !item.result.is_late() {
-            // A place from which the app's policy finds it when its time has come.
-            self.requeued.push((item.lane.0, unknowns::WATCH.0, item.at, id.clone(), Millis::MAX));
+            Settled::Outcome(_) | Settled::OwnerLost => {}
         }
         if !after.state.is_open() {
             self.released.push((item.lane.0, item.template, &item.openid, id.clone()));
