@@ -15,7 +15,7 @@ const PAUSE: u32 = 10;
 /// Turns what an earlier owner left in `sending` into `unknown`.
 pub(crate) async fn settle_orphans(shared: &Shared) -> Result<(), Problem> {
     loop {
-        let orphans = shared.service.store().orphans(shared.service.now(), ORPHANS).await?;
+        let mut orphans = shared.service.store().orphans(shared.service.now(), ORPHANS).await?;
         if orphans.is_empty() {
             return Ok(());
         }
@@ -23,6 +23,9 @@ pub(crate) async fn settle_orphans(shared: &Shared) -> Result<(), Problem> {
             count = orphans.len(),
             "attempts without an answer were found after a restart: they are unknown now"
         );
+        for orphan in &mut orphans {
+            orphan.errmsg = Some("the service ended during the call".to_owned());
+        }
         shared.service.store().settle(orphans).await?;
     }
 }

@@ -1,6 +1,7 @@
 //! An app's settings besides its keys, with their defaults. Stored as JSON; unknown words are refused, so that a
 //! typing error does not pass silently.
 
+use domain::retry::OnUnknown;
 use serde::{Deserialize, Serialize};
 use wechat::client::is_outside_url;
 
@@ -15,6 +16,8 @@ pub struct Settings {
     pub rate_per_second: u32,
     /// Calls to WeChat at the same time at most.
     pub concurrency: u32,
+    /// What is done with a message that stayed `unknown` for a minute.
+    pub on_unknown: OnUnknown,
     /// What is done with chats that users write to customer service.
     pub customer_service: CustomerService,
     /// How old a push may be, in seconds, before it is set aside.
@@ -30,6 +33,7 @@ impl Default for Settings {
         Self {
             rate_per_second: 300,
             concurrency: 64,
+            on_unknown: OnUnknown::Hold,
             customer_service: CustomerService::Transfer,
             callback_tolerance: 3600,
             relay_url: None,
@@ -129,6 +133,8 @@ mod tests {
         settings.set("rate_per_second", "50").unwrap();
         settings.set("customer_service", "silent").unwrap();
         assert_eq!((settings.rate_per_second, settings.customer_service), (50, CustomerService::Silent));
+        settings.set("on_unknown", "give_up").unwrap();
+        assert_eq!(settings.on_unknown, OnUnknown::GiveUp);
         for (name, value) in [
             ("rate_per_second", "fast"),
             ("rate", "1"),
@@ -137,6 +143,7 @@ mod tests {
             ("relay_url", "old.example/wx"),
             ("relay_url", "https://user:pass@old.example/"),
             ("previous_keys_hours", "169"),
+            ("on_unknown", "sometimes"),
         ] {
             assert!(settings.set(name, value).is_err(), "{name}={value}");
         }

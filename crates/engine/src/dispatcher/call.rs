@@ -10,7 +10,7 @@ use store::hot::arm::Arm;
 use store::hot::claim::Claimed;
 use store::hot::settle::{Settled, Settlement};
 use tokio::sync::Semaphore;
-use wechat::client::{CallError, SendAnswer, SendRequest};
+use wechat::client::{CallError, Overdue, SendAnswer, SendRequest};
 use wechat::errcode::{self, Class};
 
 use crate::Shared;
@@ -38,13 +38,22 @@ pub(super) struct Finished {
     pub(super) app: i64,
     pub(super) settlement: Settlement,
     pub(super) closing: Option<Closing>,
+    /// The call itself, where its time was over and it is still under way; and whether an earlier attempt was ambiguous.
+    pub(super) overdue: Option<(Overdue, bool)>,
 }
 
 /// An answer in the words of the retry rules, with WeChat's own.
-struct Heard {
-    answer: Answer,
-    errcode: Option<i64>,
-    errmsg: String,
+pub(super) struct Heard {
+    pub(super) answer: Answer,
+    pub(super) errcode: Option<i64>,
+    pub(super) errmsg: String,
+}
+
+/// What came of trying to call.
+enum Reached {
+    Heard(Heard, Option<Overdue>),
+    /// Cancelled, or its time was over, before the call could start (I15).
+    TooLate,
 }
 
 impl Call {
@@ -54,19 +63,34 @@ impl Call {
             let Claimed { queue, due_at, expire_at, .. } = self.message;
             return self.finish(shared, Settled::GivenBack { queue, due_at, expire_at }, None, None);
         }
-        let mut refreshed = false;
+        let mut refreshed: Option<Heard> = None;
         loop {
-            let heard = self.call(shared, refreshed).await;
+            let (heard, overdue) = match self.call(shared, refreshed.is_some()).await {
+                Reached::Heard(heard, overdue) => (heard, overdue),
+                Reached::TooLate => {
+                    let Claimed { queue, due_at, expire_at, .. } = self.message;
+                    let result = match refreshed {
+                        // Nothing was asked of WeChat: as if it had never been armed.
+                        None => Settled::GivenBack { queue, due_at, expire_at },
+                        Some(_) => Settled::Again { queue, due_at, expire_at, ambiguous: false },
+                    };
+                    return self.finish(shared, result, refreshed, None);
+                }
+            };
             let random = shared.service.entropy().next_u64();
             #[expect(clippy::cast_possible_truncation, reason = "32 of the random bits")]
-            let decision =
-                retry::decide(heard.answer, &self.tried(refreshed), &RetryPolicy::default(), random as u32);
+            let decision = retry::decide(
+                heard.answer,
+                &self.tried(refreshed.is_some()),
+                &RetryPolicy::default(),
+                random as u32,
+            );
             let now = shared.service.now();
             let Claimed { queue, due_at, expire_at, .. } = self.message;
             let (settled, closing) = match decision {
                 Decision::Settle(outcome) => (Settled::Outcome(outcome), None),
                 Decision::Retry { refresh_token: true, .. } => {
-                    refreshed = true;
+                    refreshed = Some(heard);
                     continue;
                 }
                 Decision::Retry { after_ms, ambiguous, .. } => {
@@ -79,7 +103,9 @@ impl Call {
                     (Settled::Again { queue, due_at, expire_at, ambiguous: false }, Some(closing))
                 }
             };
-            return self.finish(shared, settled, Some(heard), closing);
+            let mut finished = self.finish(shared, settled, Some(heard), closing);
+            finished.overdue = overdue.map(|overdue| (overdue, self.message.ambiguous));
+            return finished;
         }
     }
 
@@ -93,18 +119,15 @@ impl Call {
         }
     }
 
-    async fn call(&self, shared: &Shared, refreshed: bool) -> Heard {
+    async fn call(&self, shared: &Shared, refreshed: bool) -> Reached {
         let token = match self.token(shared, refreshed).await {
             Ok(token) => token,
-            Err(error) => return no_token(&error),
+            Err(error) => return Reached::Heard(no_token(&error), None),
         };
         let message = &self.message;
         let Ok(data) = serde_json::from_str(&message.data) else {
-            return Heard {
-                answer: Answer::Permanent,
-                errcode: None,
-                errmsg: "the stored data is unreadable".into(),
-            };
+            let errmsg = "the stored data is unreadable".into();
+            return Reached::Heard(Heard { answer: Answer::Permanent, errcode: None, errmsg }, None);
         };
         let request = SendRequest {
             to_user: message.openid.clone(),
@@ -114,10 +137,16 @@ impl Call {
             miniprogram_state: message.version.parse().unwrap_or_default(),
             lang: message.lang.parse().unwrap_or_default(),
         };
+        // Waiting for a slot or a token may have taken long: this is the last moment before the call.
+        let store = shared.service.store();
+        if shared.service.now() >= message.expire_at || store.hints().is_forbidden(message.id) {
+            return Reached::TooLate;
+        }
         let started = tokio::time::Instant::now();
-        let answer = shared.service.client().send(&self.app.api_base_url, &token.secret, &request).await;
+        let client = shared.service.client();
+        let (answer, overdue) = client.send_patiently(&self.app.api_base_url, &token.secret, &request).await;
         metrics::histogram!("hongyan_send_seconds").record(started.elapsed().as_secs_f64());
-        hear(answer)
+        Reached::Heard(hear(answer), overdue)
     }
 
     async fn token(&self, shared: &Shared, refreshed: bool) -> Result<Token, TokenError> {
@@ -151,11 +180,13 @@ impl Call {
                 errmsg: heard.map(|heard| heard.errmsg).filter(|_| !accepted),
             },
             closing,
+            overdue: None,
         }
     }
 }
 
-fn hear(answer: SendAnswer) -> Heard {
+/// Says what WeChat's answer means.
+pub(super) fn hear(answer: SendAnswer) -> Heard {
     match answer {
         SendAnswer::Answered { errcode, errmsg, msgid } => {
             Heard { answer: classify(errcode::class(errcode), msgid), errcode: Some(errcode), errmsg }
@@ -181,9 +212,12 @@ fn classify(class: Class, msgid: Option<u64>) -> Answer {
     }
 }
 
+/// Before the reason why there is none: the attempt ended before the send call.
+const NO_TOKEN: &str = "no access token: ";
+
 /// Without a token nothing was sent, whatever the reason.
 fn no_token(error: &TokenError) -> Heard {
-    let errmsg = error.to_string();
+    let errmsg = format!("{NO_TOKEN}{error}");
     let (answer, errcode) = match error {
         TokenError::Call(call) => match &**call {
             CallError::WeChat { errcode, .. } => {

@@ -4,6 +4,7 @@
 mod call;
 mod gates;
 mod heads;
+mod late;
 mod outcomes;
 mod rate;
 
@@ -16,14 +17,16 @@ use store::StoreError;
 use store::hot::arm::Arm;
 use store::hot::claim::Claimed;
 use store::hot::enqueue::{Priority, Queue};
-use store::hot::settle::Settled;
+use store::hot::settle::{Settled, Settlement};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
+use wechat::client::Overdue;
 
 use self::call::{Call, Finished};
 use self::gates::{Gates, Passage};
 use self::heads::{Heads, RUN};
+use self::late::Listening;
 use self::rate::Bucket;
 use crate::told::Handle;
 use crate::{Shared, TICK};
@@ -42,44 +45,69 @@ struct AppState {
     concurrency: usize,
 }
 
+/// What the dispatcher learns of calls, once it is durable.
+enum Landed {
+    /// An attempt is settled.
+    Settled(Box<Finished>),
+    /// A call that was listened to further is over, answered or not.
+    Over { app: i64, openid: String },
+}
+
 pub(crate) struct Dispatcher {
     shared: Shared,
     handle: Handle<(Lane, Queue)>,
+    /// Told of queues of unknown messages whose grace is over.
+    unknown: Handle<(Lane, Queue)>,
     tasks: TaskTracker,
     heads: Heads,
     gates: Gates,
     apps: HashMap<i64, AppState>,
     templates: HashMap<i64, String>,
-    /// People with a call under way (I6).
+    /// People with a call under way, those listened to further too (I6).
     flying: HashSet<(i64, String)>,
+    /// Calls that are listened to further.
+    listening: usize,
     outstanding: usize,
     /// Retries that become due.
     later: BTreeSet<(Millis, Lane, Queue)>,
     /// Rotates the order of apps.
     turn: usize,
     finished: mpsc::UnboundedSender<Finished>,
-    durable: mpsc::UnboundedReceiver<Finished>,
+    heard_late: mpsc::UnboundedSender<(i64, Settlement)>,
+    landed: mpsc::UnboundedSender<Landed>,
+    durable: mpsc::UnboundedReceiver<Landed>,
 }
 
 impl Dispatcher {
-    pub(crate) fn start(shared: Shared, tasks: &TaskTracker) -> Handle<(Lane, Queue)> {
+    /// Starts sending; `unknown` is told where messages have stayed unknown long enough.
+    pub(crate) fn start(
+        shared: Shared,
+        tasks: &TaskTracker,
+        unknown: Handle<(Lane, Queue)>,
+    ) -> Handle<(Lane, Queue)> {
         let handle = Handle::default();
         let (finished, to_write) = mpsc::unbounded_channel();
-        let (written, durable) = mpsc::unbounded_channel();
-        tasks.spawn(outcomes::run(shared.clone(), to_write, written));
+        let (heard_late, late) = mpsc::unbounded_channel();
+        let (landed, durable) = mpsc::unbounded_channel();
+        tasks.spawn(outcomes::run(shared.clone(), to_write, landed.clone()));
+        tasks.spawn(late::run(shared.clone(), late, landed.clone()));
         let dispatcher = Self {
             shared,
             handle: handle.clone(),
+            unknown,
             tasks: tasks.clone(),
             heads: Heads::default(),
             gates: Gates::default(),
             apps: HashMap::new(),
             templates: HashMap::new(),
             flying: HashSet::new(),
+            listening: 0,
             outstanding: 0,
             later: BTreeSet::new(),
             turn: 0,
             finished,
+            heard_late,
+            landed,
             durable,
         };
         tasks.spawn(dispatcher.run());
@@ -89,6 +117,9 @@ impl Dispatcher {
     async fn run(mut self) {
         let mut everywhere = true;
         let mut ticks = 0u32;
+        // Not a sleep of each turn: under load no turn lasts so long, and the looks around are due all the same.
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while !self.shared.stop.is_cancelled() {
             if let Err(error) = self.step(everywhere).await {
                 tracing::error!(%error, "the dispatcher could not read or arm; trying again");
@@ -98,14 +129,14 @@ impl Dispatcher {
             tokio::select! {
                 () = self.shared.stop.cancelled() => break,
                 () = self.handle.woken() => {}
-                Some(finished) = self.durable.recv() => self.landed(finished).await,
-                () = tokio::time::sleep(TICK) => {
+                Some(landed) = self.durable.recv() => self.landed(landed).await,
+                _ = tick.tick() => {
                     ticks = ticks.wrapping_add(1);
                     everywhere = ticks.is_multiple_of(LOOK_EVERY);
                 }
             }
-            while let Ok(finished) = self.durable.try_recv() {
-                self.landed(finished).await;
+            while let Ok(landed) = self.durable.try_recv() {
+                self.landed(landed).await;
             }
         }
     }
@@ -140,7 +171,11 @@ impl Dispatcher {
         self.gates.load(store.gates().await?);
         let now = self.shared.service.now();
         for waiting in store.waiting().await? {
-            if waiting.due_at <= now {
+            if waiting.queue.is_unknown() {
+                if waiting.due_at <= now {
+                    self.unknown.tell([(waiting.lane, waiting.queue)].into(), false);
+                }
+            } else if waiting.due_at <= now {
                 self.heads.note(waiting.lane, waiting.queue);
             } else {
                 self.later.insert((waiting.due_at, waiting.lane, waiting.queue));
@@ -310,10 +345,35 @@ impl Dispatcher {
         }
     }
 
+    async fn landed(&mut self, landed: Landed) {
+        match landed {
+            Landed::Settled(finished) => self.settled(*finished).await,
+            Landed::Over { app, openid } => {
+                self.listening = self.listening.saturating_sub(1);
+                self.flying.remove(&(app, openid));
+            }
+        }
+    }
+
+    /// Goes on listening to a call whose time is over, unless too many are listened to.
+    fn listen(&mut self, app: i64, settlement: Settlement, (overdue, ambiguous_before): (Overdue, bool)) {
+        if self.listening >= late::MOST || self.shared.stop.is_cancelled() {
+            return;
+        }
+        self.listening += 1;
+        self.flying.insert((app, settlement.openid.clone()));
+        let listening = Listening { app, settlement, ambiguous_before };
+        let (heard, landed) = (self.heard_late.clone(), self.landed.clone());
+        self.tasks.spawn(listening.run(overdue, self.shared.clone(), heard, landed));
+    }
+
     /// An outcome is durable: its slot is free, its person may get the next message.
-    async fn landed(&mut self, finished: Finished) {
-        let Finished { app, settlement, closing } = finished;
+    async fn settled(&mut self, finished: Finished) {
+        let Finished { app, settlement, closing, overdue } = finished;
         self.forget(app, settlement.id, settlement.openid.clone());
+        if let Some(overdue) = overdue {
+            self.listen(app, settlement.clone(), overdue);
+        }
         if let Settled::Again { queue, due_at, .. } | Settled::GivenBack { queue, due_at, .. } =
             settlement.result
         {

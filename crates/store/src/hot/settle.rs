@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::accounts::{Book, Key};
 use super::enqueue::Queue;
-use super::{hex, json, uuid};
+use super::{hex, json, receipts, unknown, uuid};
 use crate::error::StoreError;
 use crate::sqlite::batch::Batch;
 use crate::sqlite::writer::Context;
@@ -70,6 +70,9 @@ pub enum Settled {
     },
     /// The owner of the attempt is gone and nobody knows.
     OwnerLost,
+    /// The attempt was settled as `unknown`, and now its answer is here after all. It resolves that attempt and nothing
+    /// else: where the message has gone on, or is known by other evidence, it does not count.
+    Late(Outcome),
 }
 
 /// How many of these attempts are in flight.
@@ -80,6 +83,10 @@ const LAND: &str = "
 delete from in_flight where (lane, id, attempt, epoch) in
     (select v->>0, unhex(v->>1), v->>2, v->>3 from (select value v from jsonb_each($1)))";
 const AND_TELL: &str = " returning id, attempt, epoch";
+const LATE: &str = "
+select s.id, s.state, s.outcome, s.receipt, s.cancel_requested from (select value v from json_each($1)) b
+join message_state s on s.id = unhex(b.v->>1) and s.attempts = b.v->>2
+where not exists (select 1 from in_flight f where f.lane = b.v->>0 and f.id = s.id)";
 const POSITIONS: &str = "
 select json_group_array(json_array(hex(s.id), s.state, s.outcome, s.receipt, s.cancel_requested, s.linked))
 from (select unhex(value) id from json_each($1)) b join message_state s on s.id = b.id";
@@ -97,6 +104,11 @@ on conflict do nothing";
 pub(crate) const RELEASE: &str = "
 delete from reserved where (lane, template, openid, id) in
     (select v->>0, v->>1, v->>2, unhex(v->>3) from (select value v from jsonb_each($1)))";
+/// Takes messages out of the queue that they wait in: known to have arrived, or to be taken, by an attempt before.
+pub(crate) const UNQUEUE: &str = "
+delete from ready where (lane, queue, due_at, id) in
+    (select s.lane, m.queue, s.due_at, s.id from (select value v from json_each($1)) b
+     join message_state s on s.id = unhex(b.v->>1) join message m on m.id = s.id)";
 const REQUEUE: &str = "
 insert into ready (lane, queue, due_at, id, expire_at)
 select v->>0, v->>1, v->>2, unhex(v->>3), v->>4 from (select value v from jsonb_each($1))";
@@ -117,7 +129,10 @@ impl Batch for Settle {
         // What WeChat answered is evidence from whoever asked; only the present owner puts back into a queue (I7).
         let may =
             |item: &Settlement| !item.result.requeues() || epochs.get(&item.lane.0) == Some(&item.epoch);
-        let mut landed = land(db, items.iter().filter(|item| may(item))).await?;
+        let mut landed = land(db, items.iter().filter(|item| may(item) && !item.result.is_late())).await?;
+        if items.iter().any(|item| item.result.is_late()) {
+            landed.extend(late(db, items.iter().filter(|item| item.result.is_late())).await?);
+        }
         // An attempt that two callers of one commit settle is settled once: it is taken out of the set.
         let counted: Vec<bool> = items
             .iter()
@@ -135,6 +150,10 @@ impl Batch for Settle {
 impl Settled {
     fn requeues(self) -> bool {
         matches!(self, Self::Again { .. } | Self::GivenBack { .. })
+    }
+
+    fn is_late(self) -> bool {
+        matches!(self, Self::Late(_))
     }
 }
 
@@ -168,6 +187,28 @@ async fn land(
         .iter()
         .map(|row| Ok((uuid(&row.try_get::<Vec<u8>, _>(0)?)?, row.try_get(1)?, row.try_get(2)?)))
         .collect()
+}
+
+/// The late answers that still find their attempt unresolved: it is the message's last one, it is not in flight, and the
+/// transition table lets the answer speak.
+async fn late(
+    db: &mut SqliteConnection,
+    items: impl Iterator<Item = &Settlement>,
+) -> Result<HashSet<(Uuid, i64, i64)>, StoreError> {
+    let items: HashMap<Uuid, &Settlement> = items.map(|item| (item.id.0, item)).collect();
+    let rows: Vec<_> = items.values().map(|item| (item.lane.0, hex(item.id.0), item.attempt)).collect();
+    let mut found = HashSet::new();
+    for row in sqlx::query(LATE).bind(json(&rows)?).fetch_all(db).await? {
+        let id = uuid(&row.try_get::<Vec<u8>, _>(0)?)?;
+        let before = receipts::position(&row, 1)?;
+        found.extend(
+            items
+                .get(&id)
+                .filter(|item| transition(&before, &event(item)).is_ok())
+                .map(|item| (id, item.attempt, item.epoch)),
+        );
+    }
+    Ok(found)
 }
 
 /// Columns of [`WRITE`].
@@ -211,6 +252,7 @@ async fn settle(
     let keys = touching.map(|item| (key(item), context.templates.kind(item.template)));
     let mut book = Book::load(db, keys).await?;
     let mut writes = Writes::default();
+    let (mut unresolved, mut unqueued) = (Vec::new(), Vec::new());
     let now = items.iter().map(|item| item.at).max().unwrap_or(0);
     for item in items {
         let Some((before, linked)) = positions.get(&item.id.0) else { continue };
@@ -236,10 +278,20 @@ async fn settle(
                 link = Some(book.link_sent(&key, item.id.0));
             }
         }
+        if after.state == State::Unknown && before.state != State::Unknown {
+            unresolved.push((hex(item.id.0), item.at));
+        }
+        if before.state == State::Queued {
+            unqueued.push((item.lane.0, hex(item.id.0)));
+        }
         writes.add(item, after, link);
     }
     book.write(db, &context.ledger_ids, now).await?;
-    writes.write(db).await
+    if !unqueued.is_empty() {
+        sqlx::query(UNQUEUE).bind(json(&unqueued)?).execute(&mut *db).await?;
+    }
+    writes.write(db).await?;
+    unknown::watch(db, &unresolved).await
 }
 
 pub(crate) fn event(item: &Settlement) -> Event {
@@ -249,6 +301,7 @@ pub(crate) fn event(item: &Settlement) -> Event {
         Settled::Again { ambiguous: false, .. } => Event::RetryLater,
         Settled::GivenBack { .. } => Event::GivenBack,
         Settled::OwnerLost => Event::OwnerLost,
+        Settled::Late(outcome) => Event::LateAnswer(outcome),
     }
 }
 
@@ -278,7 +331,7 @@ impl<'a> Writes<'a> {
     pub(crate) fn add(&mut self, item: &'a Settlement, after: Position, link: Option<Option<Uuid>>) {
         let id = hex(item.id.0);
         let msgid = match item.result {
-            Settled::Outcome(Outcome::Accepted { msgid }) => {
+            Settled::Outcome(Outcome::Accepted { msgid }) | Settled::Late(Outcome::Accepted { msgid }) => {
                 msgid.and_then(|msgid| i64::try_from(msgid).ok())
             }
             _ => None,
@@ -302,7 +355,7 @@ impl<'a> Writes<'a> {
                 item.errmsg.as_deref(),
                 ambiguous,
             )),
-            Settled::Outcome(_) | Settled::OwnerLost => {}
+            Settled::Outcome(_) | Settled::OwnerLost | Settled::Late(_) => {}
         }
         if !after.state.is_open() {
             self.released.push((item.lane.0, item.template, &item.openid, id.clone()));
