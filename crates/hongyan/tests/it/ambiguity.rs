@@ -19,7 +19,7 @@ async fn impatient() -> World {
 }
 
 impl World {
-    fn faults(&self, rules: Value) {
+    fn faults(&self, rules: &Value) {
         let script = json!({ "seed": 1, "rules": rules });
         self.sim.set_faults(SAMPLE_APPID, serde_json::from_value(script).unwrap()).unwrap();
     }
@@ -90,7 +90,7 @@ async fn every_answer_and_every_silence_has_its_class() {
         let name = rule.to_string();
         rule["on"] = json!("send");
         rule["next"] = json!(1);
-        world.faults(json!([rule]));
+        world.faults(&json!([rule]));
         let message = world.tried().await;
         assert_eq!(message["state"], state, "{name}: {message}");
         let attempt = message["attempts"].as_array().unwrap().last().unwrap().clone();
@@ -110,7 +110,7 @@ async fn every_answer_and_every_silence_has_its_class() {
 async fn what_was_certainly_not_sent_is_sent_again() {
     let world = impatient().await;
     // −1, then a refusal: the first attempt may have spent the grant.
-    world.faults(json!([
+    world.faults(&json!([
         { "on": "send", "fault": "errcode", "errcode": -1, "next": 1 },
         { "on": "send", "fault": "errcode", "errcode": 43101, "next": 1 },
     ]));
@@ -125,7 +125,7 @@ async fn what_was_certainly_not_sent_is_sent_again() {
     world.popup(&json!({ FEE: "accept" }));
     until("the grant", || async { (world.balance(FEE).await == 1).then_some(()) }).await;
     let tokens = world.sim.counters(SAMPLE_APPID).unwrap().tokens_issued;
-    world.faults(json!([{ "on": "send", "fault": "revoke_tokens", "next": 1 }]));
+    world.faults(&json!([{ "on": "send", "fault": "revoke_tokens", "next": 1 }]));
     let message = world.tried().await;
     assert_eq!(message["state"], "accepted", "{message}");
     assert_eq!(world.sim.counters(SAMPLE_APPID).unwrap().tokens_issued, tokens + 1);
@@ -160,7 +160,7 @@ async fn a_token_that_does_not_come_lets_messages_wait() {
         world.sim.revoke_tokens(SAMPLE_APPID).unwrap();
         world.popup(&json!({ FEE: "accept" }));
         until("the grant", || async { (world.balance(FEE).await == 1).then_some(()) }).await;
-        world.faults(json!([rule]));
+        world.faults(&json!([rule]));
         let message = world.tried().await;
         assert_eq!(message["state"], "queued", "{fault}: {message}");
         assert_eq!(message["attempts"][0]["ambiguous"], false, "{fault}: {message}");
@@ -177,7 +177,7 @@ async fn unknown_under(policy: &str) -> (World, String) {
     assert_eq!(set.status, 200, "{}", set.text);
     world.popup(&json!({ FEE: "accept" }));
     until("the grant", || async { (world.balance(FEE).await == 1).then_some(()) }).await;
-    world.faults(json!([{ "on": "send", "fault": "cut_after_body", "effect": false, "next": 1 }]));
+    world.faults(&json!([{ "on": "send", "fault": "cut_after_body", "effect": false, "next": 1 }]));
     let message = world.tried().await;
     assert_eq!(message["state"], "unknown", "{message}");
     let id = id(&message).to_owned();
@@ -239,7 +239,7 @@ async fn a_late_answer_resolves_its_own_attempt() {
     let world = impatient().await;
     world.popup(&json!({ FEE: "accept" }));
     until("the grant", || async { (world.balance(FEE).await == 1).then_some(()) }).await;
-    world.faults(json!([{ "on": "send", "fault": "hang", "delay_ms": 1_500, "next": 1 }]));
+    world.faults(&json!([{ "on": "send", "fault": "hang", "delay_ms": 1_500, "next": 1 }]));
     let message = world.tried().await;
     let id = id(&message).to_owned();
     assert_eq!(message["state"], "unknown", "{message}");

@@ -126,7 +126,7 @@ impl World {
             }
         })
         .await;
-        let client = Client::new(self.client.clone()).unwrap();
+        let client = Client::new(self.client).unwrap();
         let service = Service::new(store, client, Arc::clone(&self.clock) as _, Arc::clone(&self.entropy));
         service.apps().reload().await.unwrap();
         let engine = if engine {
