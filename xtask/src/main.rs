@@ -2,6 +2,7 @@
 //!
 //! Used by people and by CI (`.ci/run`); nothing of it is in the product.
 
+mod fuzz;
 mod lint;
 mod process;
 mod root;
@@ -21,6 +22,8 @@ enum Task {
     Test(test::Options),
     /// Checks formatting, lints, documentation, dependencies and the rules about files.
     Lint,
+    /// Runs the fuzz targets of the crate wechat (needs a nightly toolchain).
+    Fuzz(fuzz::Options),
 }
 
 fn main() -> ExitCode {
@@ -28,6 +31,7 @@ fn main() -> ExitCode {
     let passed = root::find().and_then(|root| match task {
         Task::Test(options) => test::run(&root, &options),
         Task::Lint => lint::run(&root),
+        Task::Fuzz(options) => fuzz::run(&root, &options),
     });
     match passed {
         Ok(true) => ExitCode::SUCCESS,

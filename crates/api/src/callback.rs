@@ -3,15 +3,14 @@
 
 use std::sync::Arc;
 
-use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use service::callback::{Answer, Received};
 use service::{App, Problem};
-use wechat::callback::{MAX_BODY_BYTES, Query};
+use wechat::callback::Query;
 
+use crate::callback_body::PushBody;
 use crate::problem::{ApiProblem, no_route};
 use crate::server::Api;
 
@@ -27,7 +26,7 @@ pub(crate) async fn push(
     Path(app_id): Path<String>,
     uri: Uri,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    body: PushBody,
 ) -> Response {
     match api.service.app(&app_id).await {
         Ok(app) => take(&api, &app, &uri, &headers, body).await,
@@ -41,7 +40,7 @@ pub(crate) async fn alias(
     method: Method,
     uri: Uri,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    body: PushBody,
 ) -> Response {
     let app: Option<Arc<App>> = match api.service.apps().by_alias(uri.path()).await {
         Ok(app) => app,
@@ -55,18 +54,11 @@ pub(crate) async fn alias(
     }
 }
 
-async fn take(
-    api: &Api,
-    app: &App,
-    uri: &Uri,
-    headers: &HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Response {
+async fn take(api: &Api, app: &App, uri: &Uri, headers: &HeaderMap, body: PushBody) -> Response {
     let body = match body {
-        Ok(body) if body.len() <= MAX_BODY_BYTES => body,
-        Ok(_) => return too_large(),
-        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => return too_large(),
-        Err(rejection) => return rejection.into_response(),
+        PushBody::Whole(body) => body,
+        PushBody::TooLarge => return too_large(app),
+        PushBody::Broken => return StatusCode::BAD_REQUEST.into_response(),
     };
     let received = Received {
         query: &query(uri),
@@ -84,7 +76,8 @@ fn query(uri: &Uri) -> Query {
     axum::extract::Query::try_from_uri(uri).map(|query| query.0).unwrap_or_default()
 }
 
-fn too_large() -> Response {
+fn too_large(app: &App) -> Response {
+    tracing::warn!(app = app.app_id, reason = "too_large", "a callback was refused");
     metrics::counter!("hongyan_callbacks_total", "what" => "push", "verdict" => "too_large").increment(1);
     (StatusCode::PAYLOAD_TOO_LARGE, "larger than 256 KiB").into_response()
 }

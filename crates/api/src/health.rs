@@ -1,5 +1,7 @@
 //! Health and metrics.
 
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -7,9 +9,24 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 use crate::server::Api;
 
+/// Seconds.
+const BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+/// How often samples are folded into their buckets, asked for or not.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Keeps the metrics from growing while nobody asks for them; runs until it is dropped.
+pub async fn keep_metrics(handle: PrometheusHandle) {
+    loop {
+        tokio::time::sleep(UPKEEP).await;
+        handle.run_upkeep();
+    }
+}
+
 /// Installs the process's metrics; a second call in one process (tests) gives a handle that shows nothing.
 pub fn install_metrics() -> PrometheusHandle {
+    // Without buckets every sample would be kept until somebody asks.
     let builder = PrometheusBuilder::new();
+    let builder = builder.set_buckets(&BUCKETS).unwrap_or_else(|_| PrometheusBuilder::new());
     let recorder = builder.build_recorder();
     let handle = recorder.handle();
     if metrics::set_global_recorder(recorder).is_err() {

@@ -9,7 +9,6 @@ use tower_http::trace::TraceLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use wechat::callback::MAX_BODY_BYTES;
 
 use crate::{callback, docs, health, problem, routes as resources};
 
@@ -93,7 +92,6 @@ impl Api {
         Router::new()
             .route("/callback/{app_id}", get(callback::verify).post(callback::push))
             .fallback(callback::alias)
-            .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
     }
 }
 

@@ -82,10 +82,63 @@ pub(crate) struct Serve {
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Simulator {
     /// Where it listens
     #[arg(long, default_value = "127.0.0.1:8701", value_name = "ADDR")]
     pub(crate) listen: SocketAddr,
+    /// What shall go wrong for the sample app: a fault script, JSON or TOML
+    #[arg(long, value_name = "FILE")]
+    pub(crate) faults: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) command: Option<SimulatorCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SimulatorCommand {
+    /// Sets, shows and clears what goes wrong at a running simulator
+    #[command(subcommand)]
+    Faults(Faults),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Faults {
+    /// Puts a fault script in force, in place of the one before
+    Set {
+        /// The script, JSON or TOML; - is standard input
+        file: PathBuf,
+        #[command(flatten)]
+        at: Running,
+    },
+    /// Shows the script in force and how often its rules struck
+    Show {
+        #[command(flatten)]
+        at: Running,
+    },
+    /// Shows what went wrong, newest first
+    Log {
+        /// How many
+        #[arg(long, default_value_t = 20, value_name = "N")]
+        limit: usize,
+        #[command(flatten)]
+        at: Running,
+    },
+    /// Lets nothing go wrong any more
+    Clear {
+        #[command(flatten)]
+        at: Running,
+    },
+}
+
+/// A running simulator and an app there.
+#[derive(Debug, Args)]
+pub(crate) struct Running {
+    /// Its address
+    #[arg(long, default_value = "http://127.0.0.1:8701", value_name = "URL")]
+    pub(crate) at: String,
+    /// The AppID [default: the only one there]
+    #[arg(long, value_name = "APPID")]
+    pub(crate) app: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

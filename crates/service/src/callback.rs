@@ -179,7 +179,9 @@ impl Service {
     }
 
     fn row(&self, app: &App, plaintext: &[u8], push: Option<&Push>, now: Millis) -> NewInboxRow {
-        let digest: [u8; 32] = Sha256::digest(plaintext).into();
+        // The app belongs to it: what one app's token signs must not pass for another app's event.
+        let identity = Sha256::new().chain_update(&app.app_id).chain_update([0]).chain_update(plaintext);
+        let digest: [u8; 32] = identity.finalize().into();
         let mut short = [0; 16];
         short.copy_from_slice(&digest[..16]);
         let kind = push.map_or(InboxKind::Unreadable, kind);

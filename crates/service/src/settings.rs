@@ -1,6 +1,7 @@
 //! An app's settings besides its keys, with their defaults. Stored as JSON; unknown words are refused, so that a
 //! typing error does not pass silently.
 
+use domain::retry::OnUnknown;
 use serde::{Deserialize, Serialize};
 use wechat::client::is_outside_url;
 
@@ -17,6 +18,9 @@ pub struct Settings {
     pub concurrency: u32,
     /// What is done with chats that users write to customer service.
     pub customer_service: CustomerService,
+    /// What is done with a message that stays `unknown`: hold, resend (it may then arrive twice) or give_up.
+    #[serde(with = "by_name")]
+    pub on_unknown: OnUnknown,
     /// How old a push may be, in seconds, before it is set aside.
     pub callback_tolerance: i64,
     /// Where every verified push is passed on to; nowhere unless given.
@@ -31,6 +35,7 @@ impl Default for Settings {
             rate_per_second: 300,
             concurrency: 64,
             customer_service: CustomerService::Transfer,
+            on_unknown: OnUnknown::Hold,
             callback_tolerance: 3600,
             relay_url: None,
             previous_keys_hours: 24,
@@ -116,6 +121,22 @@ impl Settings {
             ));
         }
         Ok(())
+    }
+}
+
+/// A coded word as its name.
+mod by_name {
+    use domain::retry::OnUnknown;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
+    pub(super) fn serialize<S: Serializer>(value: &OnUnknown, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(value.as_str())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<OnUnknown, D::Error> {
+        let word = String::deserialize(from)?;
+        word.parse().map_err(|_| D::Error::custom(format!("{word:?} is none of hold, resend, give_up")))
     }
 }
 

@@ -94,16 +94,12 @@ impl Service {
     }
 
     async fn find_template(&self, app: &App, template_id: &str) -> Result<Option<TemplateView>, Problem> {
-        let known =
-            |stored: Option<StoredTemplate>| stored.filter(|template| template.synced_at.is_some()).map(view);
-        if let Some(template) = known(self.store.template(app.number, template_id).await?) {
-            return Ok(Some(template));
+        // One look at all: between two, another call's first sync could come.
+        let mut all = self.templates(app).await?;
+        if all.is_empty() {
+            all = self.sync_templates(app).await?;
         }
-        if !self.templates(app).await?.is_empty() {
-            return Ok(None);
-        }
-        self.sync_templates(app).await?;
-        Ok(known(self.store.template(app.number, template_id).await?))
+        Ok(all.into_iter().find(|template| template.id == template_id))
     }
 }
 

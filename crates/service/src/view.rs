@@ -181,6 +181,15 @@ fn explanation(message: &StoredMessage, lang: Lang) -> String {
         }
         (State::Cancelled, _) => pick("发送前已取消。", "Cancelled before it was sent."),
         (State::Skipped, _) => pick("未发送。", "Not sent."),
+        // Given up: the outcome is still open, and evidence may correct it.
+        (State::Failed, _) if message.position.is_ambiguous() => pick(
+            &format!(
+                "没等到微信的明确答复（{errmsg}），按应用设置 on_unknown=give_up 记为失败；若之后收到回执会更正。"
+            ),
+            &format!(
+                "No clear answer came ({errmsg}), and the app's setting on_unknown=give_up ended it as failed; a receipt that comes later corrects that."
+            ),
+        ),
         (State::Refused | State::Failed, Some(code)) => by_code(code),
         (State::Refused | State::Failed, None) => pick("发送失败。", "Failed."),
     }

@@ -48,6 +48,10 @@ async fn main() -> std::io::Result<()> {
     let seed =
         Seed { openids: (0..USERS).map(openid).collect(), grants: [(template.clone(), 1_000_000)].into() };
     sim.seed(SAMPLE_APPID, &seed).map_err(std::io::Error::other)?;
+    if let Some(file) = arguments.next() {
+        let script = serde_json::from_slice(&std::fs::read(file)?)?;
+        sim.set_faults(SAMPLE_APPID, script).map_err(std::io::Error::other)?;
+    }
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     tokio::spawn(serve(listener, sim.clone(), std::future::pending()));

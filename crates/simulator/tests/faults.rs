@@ -19,7 +19,7 @@ use tokio::{
     net::TcpStream,
 };
 
-fn script(wx: &Wx, rules: Value) {
+fn script(wx: &Wx, rules: &Value) {
     let script: FaultScript = serde_json::from_value(json!({"seed": 1, "rules": rules})).unwrap();
     wx.sim.set_faults(SAMPLE_APPID, script).unwrap();
 }
@@ -67,7 +67,7 @@ async fn cut_before_the_body_is_read() {
     let wx = start().await;
     let token = wx.token().await;
     grant(&wx, 1);
-    script(&wx, json!([{"on": "send", "fault": "cut_before_body"}]));
+    script(&wx, &json!([{"on": "send", "fault": "cut_before_body"}]));
     // The body is announced and never comes: whoever waited for it would wait still.
     let head = format!(
         "POST /cgi-bin/message/subscribe/send?access_token={token} HTTP/1.1\r\nhost: x\r\ncontent-length: 500\r\n\r\n"
@@ -84,7 +84,7 @@ async fn cut_after_the_body_is_read() {
     grant(&wx, 2);
     script(
         &wx,
-        json!([{"on": "send", "fault": "cut_after_body", "next": 1},
+        &json!([{"on": "send", "fault": "cut_after_body", "next": 1},
         {"on": "send", "fault": "cut_after_body", "effect": false, "delay_ms": 30}]),
     );
     assert_eq!(send_raw(&wx, &token).await, (String::new(), true));
@@ -108,7 +108,7 @@ async fn half_a_body_in_both_ways() {
     grant(&wx, 2);
     script(
         &wx,
-        json!([{"on": "send", "fault": "half_body", "next": 1}, {"on": "send", "fault": "half_body", "chunked": true}]),
+        &json!([{"on": "send", "fault": "half_body", "next": 1}, {"on": "send", "fault": "half_body", "chunked": true}]),
     );
     let (text, closed) = send_raw(&wx, &token).await;
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
@@ -137,7 +137,7 @@ async fn pages_statuses_and_codes() {
     grant(&wx, 3);
     let path = format!("/cgi-bin/message/subscribe/send?access_token={token}");
     let answer = async |rule: Value| {
-        script(&wx, json!([rule]));
+        script(&wx, &json!([rule]));
         let (status, headers, body) = wx.raw(Method::POST, &path, fee().to_string()).await;
         let kind = headers["content-type"].to_str().unwrap().to_owned();
         (status, kind, String::from_utf8(body.to_vec()).unwrap())
@@ -174,7 +174,7 @@ async fn an_answer_that_never_comes_or_comes_late() {
     grant(&wx, 3);
     script(
         &wx,
-        json!([{"on": "send", "fault": "hang", "next": 1}, {"on": "send", "fault": "hang", "delay_ms": 150, "next": 1},
+        &json!([{"on": "send", "fault": "hang", "next": 1}, {"on": "send", "fault": "hang", "delay_ms": 150, "next": 1},
         {"on": "send", "fault": "latency", "delay_ms": 60000}]),
     );
     assert_eq!(send_raw(&wx, &token).await, (String::new(), false));
@@ -195,6 +195,28 @@ async fn an_answer_that_never_comes_or_comes_late() {
     assert!(newest.hung_up && newest.effect == Some(true) && newest.fault.name() == "latency");
     // Of the hang no second entry: it was unsure from the start.
     assert_eq!(wx.sim.counters(SAMPLE_APPID).unwrap().faults["hang"], 2);
+}
+
+#[tokio::test]
+async fn a_hang_does_not_hold_up_the_end() {
+    let wx = start().await;
+    let token = wx.token().await;
+    grant(&wx, 1);
+    script(&wx, &json!([{"on": "send", "fault": "hang"}]));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let server = tokio::spawn(simulator::serve(listener, wx.sim.clone(), async move { drop(stopped.await) }));
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let path = format!("/cgi-bin/message/subscribe/send?access_token={token}");
+    stream.write_all(&request(&path, &fee().to_string())).await.unwrap();
+    while counters(&wx).0 == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    stop.send(()).unwrap();
+    tokio::time::timeout(Duration::from_secs(5), server).await.unwrap().unwrap().unwrap();
+    let mut rest = String::new();
+    assert_eq!(stream.read_to_string(&mut rest).await.unwrap_or(0), 0, "{rest}");
 }
 
 #[tokio::test]
@@ -226,7 +248,7 @@ async fn answers_in_other_shapes() {
     grant(&wx, 4);
     script(
         &wx,
-        json!([{"on": "send", "fault": "msgid_present", "next": 1}, {"on": "send", "fault": "msgid_text", "next": 1}]),
+        &json!([{"on": "send", "fault": "msgid_present", "next": 1}, {"on": "send", "fault": "msgid_text", "next": 1}]),
     );
     assert!(wx.send(&token, &fee()).await["msgid"].as_u64().unwrap() > 1 << 53);
     assert!(wx.send(&token, &fee()).await["msgid"].is_string());
@@ -234,7 +256,7 @@ async fn answers_in_other_shapes() {
     wx.sim.put_app(SAMPLE_APPID, app).unwrap();
     script(
         &wx,
-        json!([{"on": "send", "fault": "msgid_absent", "next": 1}, {"on": "any_call", "fault": "errcode_absent"}]),
+        &json!([{"on": "send", "fault": "msgid_absent", "next": 1}, {"on": "any_call", "fault": "errcode_absent"}]),
     );
     assert_eq!(wx.send(&token, &fee()).await, json!({"errcode": 0, "errmsg": "ok"}));
     let answer = wx.send(&token, &fee()).await;
@@ -249,7 +271,7 @@ async fn token_calls_fail_too() {
     let wx = start().await;
     script(
         &wx,
-        json!([{"on": "stable_token", "fault": "errcode", "errcode": 40164, "next": 1},
+        &json!([{"on": "stable_token", "fault": "errcode", "errcode": 40164, "next": 1},
         {"on": "tokens", "fault": "errcode", "errcode": 40125, "next": 1}, {"on": "stable_token", "fault": "html", "next": 1}]),
     );
     let answer = wx.stable_token(false).await;
@@ -263,7 +285,7 @@ async fn token_calls_fail_too() {
     assert_eq!(wx.sim.counters(SAMPLE_APPID).unwrap().tokens_issued, 0);
     script(
         &wx,
-        json!([{"on": "stable_token", "fault": "cut_after_body", "next": 1}, {"on": "token", "fault": "hang"}]),
+        &json!([{"on": "stable_token", "fault": "cut_after_body", "next": 1}, {"on": "token", "fault": "hang"}]),
     );
     let raw = request("/cgi-bin/stable_token", &body.to_string());
     assert_eq!(wire(&wx, &raw, Duration::from_secs(5)).await, (String::new(), true));
@@ -282,7 +304,7 @@ async fn tokens_revoked_in_the_middle_of_a_run() {
     let wx = start().await;
     let token = wx.token().await;
     grant(&wx, 3);
-    script(&wx, json!([{"on": "send", "fault": "revoke_tokens", "from": 2, "to": 2}]));
+    script(&wx, &json!([{"on": "send", "fault": "revoke_tokens", "from": 2, "to": 2}]));
     assert_eq!(code(&wx.send(&token, &fee()).await), 0);
     assert_eq!(code(&wx.send(&token, &fee()).await), 40001);
     assert_eq!(code(&wx.send(&token, &fee()).await), 40001);
@@ -298,7 +320,7 @@ async fn only_some_people_and_templates() {
     grant(&wx, 2);
     script(
         &wx,
-        json!([{"on": "send", "openid": other, "fault": "errcode"},
+        &json!([{"on": "send", "openid": other, "fault": "errcode"},
         {"on": "send", "template_id": "another", "fault": "errcode"}]),
     );
     assert_eq!(code(&wx.send(&token, &fee()).await), 0);
@@ -392,7 +414,7 @@ async fn the_proof_that_none_was_accepted_twice() {
     let proof: Accepted = wx.get(&accepted).await;
     assert_eq!((proof.accepted, proof.distinct, proof.twice.len()), (30, 30, 0));
     // Accepted although the caller was told -1, and then again.
-    script(&wx, json!([{"on": "send", "fault": "errcode", "effect": true, "next": 1}]));
+    script(&wx, &json!([{"on": "send", "fault": "errcode", "effect": true, "next": 1}]));
     assert_eq!(code(&wx.send(&token, &numbered(50)).await), -1);
     assert_eq!(code(&wx.send(&token, &numbered(50)).await), 0);
     let proof: Accepted = wx.get(&accepted).await;

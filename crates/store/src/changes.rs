@@ -141,7 +141,7 @@ impl Store {
 }
 
 /// Applies a person's event to one message under the rules of the transition table.
-async fn change(
+pub(crate) async fn change(
     db: &mut SqliteConnection,
     app: i64,
     id: MessageId,

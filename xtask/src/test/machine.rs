@@ -60,6 +60,8 @@ impl Machine {
                 self.python = Some(path);
                 Some(found)
             }
+            Need::Strace if !cfg!(target_os = "linux") => Some("no strace needed".to_owned()),
+            Need::Strace => Some(self.first(search::in_path("strace"), Clone::clone, 0)?.0),
             Need::CjkFont => search::cjk_font().map(|font| format!("font {}", font.display())),
         }
     }

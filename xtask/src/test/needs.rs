@@ -18,11 +18,12 @@ pub(super) enum Need {
     Chromium,
     CjkFont,
     Python,
+    Strace,
 }
 
 impl Need {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Postgres, Self::Node, Self::Npm, Self::Chromium, Self::CjkFont, Self::Python];
+    pub(super) const ALL: [Self; 7] =
+        [Self::Postgres, Self::Node, Self::Npm, Self::Chromium, Self::CjkFont, Self::Python, Self::Strace];
 
     /// What it is and what it is for.
     pub(super) fn describe(self) -> &'static str {
@@ -34,6 +35,7 @@ impl Need {
             Self::Npm => "npm (browser tests, another SDK as a peer)",
             Self::Chromium => "Chromium or Google Chrome (browser tests)",
             Self::CjkFont => "a font with Chinese characters (browser tests)",
+            Self::Strace => "strace (a test looks at the system calls of the server; on Linux)",
             Self::Python => "Python 3.10 or newer with venv (another SDK as a peer)",
         }
     }
@@ -47,6 +49,7 @@ impl Need {
             // Ubuntu's package is only a pointer to a snap, which does not install in a container.
             Self::Chromium => ["chromium", "", "chromium", "--cask chromium"],
             Self::CjkFont => ["fonts-noto-cjk", "fonts-noto-cjk", "google-noto-sans-cjk-fonts", ""],
+            Self::Strace => ["strace", "strace", "strace", ""],
             Self::Python => ["python3-venv", "python3-venv", "python3", "python"],
         };
         let package = match system {

@@ -1,6 +1,8 @@
 //! One attempt: token, call, what the answer means. Everything that may go wrong here ends in a settlement.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::message::Outcome;
 use domain::retry::{self, Answer, Decision, RetryPolicy, Tried};
@@ -9,11 +11,14 @@ use service::tokens::{Token, TokenError};
 use store::hot::arm::Arm;
 use store::hot::claim::Claimed;
 use store::hot::settle::{Settled, Settlement};
-use tokio::sync::Semaphore;
-use wechat::client::{CallError, SendAnswer, SendRequest};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use wechat::client::{CallError, NoAnswer, SendAnswer, SendRequest};
 use wechat::errcode::{self, Class};
 
 use crate::Shared;
+
+/// How long a call is listened to after its time is over: an answer that comes late still tells.
+const LISTEN: Duration = Duration::from_secs(30);
 
 /// An armed message on its way.
 pub(super) struct Call {
@@ -23,6 +28,8 @@ pub(super) struct Call {
     pub(super) arm: Arm,
     /// Calls of this app at the same time.
     pub(super) slots: Arc<Semaphore>,
+    /// Calls that are listened to beyond their time.
+    pub(super) listeners: Arc<Semaphore>,
 }
 
 /// A gate to be closed.
@@ -38,7 +45,11 @@ pub(super) struct Finished {
     pub(super) app: i64,
     pub(super) settlement: Settlement,
     pub(super) closing: Option<Closing>,
+    /// Whether the connection is still listened to: the person has a call open until that is over (I6).
+    pub(super) listening: bool,
 }
+
+type Sending = Pin<Box<dyn Future<Output = SendAnswer> + Send>>;
 
 /// An answer in the words of the retry rules, with WeChat's own.
 struct Heard {
@@ -48,15 +59,17 @@ struct Heard {
 }
 
 impl Call {
-    pub(super) async fn run(self, shared: &Shared) -> Finished {
+    /// Makes the call. Where its time is over without an answer, gives too what may still bring one.
+    pub(super) async fn run(self, shared: &Shared) -> (Finished, Option<Listening>) {
         let permit = self.slots.acquire().await;
         if permit.is_err() || shared.stop.is_cancelled() {
             let Claimed { queue, due_at, expire_at, .. } = self.message;
-            return self.finish(shared, Settled::GivenBack { queue, due_at, expire_at }, None, None);
+            let settled = Settled::GivenBack { queue, due_at, expire_at };
+            return (self.finish(shared, settled, None, None), None);
         }
         let mut refreshed = false;
         loop {
-            let heard = self.call(shared, refreshed).await;
+            let (heard, still_open) = self.call(shared, refreshed).await;
             let random = shared.service.entropy().next_u64();
             #[expect(clippy::cast_possible_truncation, reason = "32 of the random bits")]
             let decision =
@@ -79,7 +92,19 @@ impl Call {
                     (Settled::Again { queue, due_at, expire_at, ambiguous: false }, Some(closing))
                 }
             };
-            return self.finish(shared, settled, Some(heard), closing);
+            let mut finished = self.finish(shared, settled, Some(heard), closing);
+            drop(permit);
+            let listening = still_open
+                .and_then(|sending| Some((sending, Arc::clone(&self.listeners).try_acquire_owned().ok()?)))
+                .map(|(sending, place)| Listening {
+                    settlement: finished.settlement.clone(),
+                    app: finished.app,
+                    tried: self.tried(refreshed),
+                    sending,
+                    _place: place,
+                });
+            finished.listening = listening.is_some();
+            return (finished, listening);
         }
     }
 
@@ -93,18 +118,15 @@ impl Call {
         }
     }
 
-    async fn call(&self, shared: &Shared, refreshed: bool) -> Heard {
+    async fn call(&self, shared: &Shared, refreshed: bool) -> (Heard, Option<Sending>) {
         let token = match self.token(shared, refreshed).await {
             Ok(token) => token,
-            Err(error) => return no_token(&error),
+            Err(error) => return (no_token(&error), None),
         };
         let message = &self.message;
         let Ok(data) = serde_json::from_str(&message.data) else {
-            return Heard {
-                answer: Answer::Permanent,
-                errcode: None,
-                errmsg: "the stored data is unreadable".into(),
-            };
+            let errmsg = "the stored data is unreadable".into();
+            return (Heard { answer: Answer::Permanent, errcode: None, errmsg }, None);
         };
         let request = SendRequest {
             to_user: message.openid.clone(),
@@ -115,9 +137,18 @@ impl Call {
             lang: message.lang.parse().unwrap_or_default(),
         };
         let started = tokio::time::Instant::now();
-        let answer = shared.service.client().send(&self.app.api_base_url, &token.secret, &request).await;
+        let client = shared.service.client();
+        let (patience, patient) =
+            (client.call_timeout(), client.with_call_timeout(client.call_timeout() + LISTEN));
+        let app = Arc::clone(&self.app);
+        let mut sending: Sending =
+            Box::pin(async move { patient.send(&app.api_base_url, &token.secret, &request).await });
+        let answer = tokio::time::timeout(patience, &mut sending).await;
         metrics::histogram!("hongyan_send_seconds").record(started.elapsed().as_secs_f64());
-        hear(answer)
+        match answer {
+            Ok(answer) => (hear(answer), None),
+            Err(_) => (hear(SendAnswer::NoAnswer(NoAnswer::Timeout)), Some(sending)),
+        }
     }
 
     async fn token(&self, shared: &Shared, refreshed: bool) -> Result<Token, TokenError> {
@@ -151,7 +182,50 @@ impl Call {
                 errmsg: heard.map(|heard| heard.errmsg).filter(|_| !accepted),
             },
             closing,
+            listening: false,
         }
+    }
+}
+
+/// A call whose time is over and whose connection is still open: what it brings resolves its own attempt's `unknown`,
+/// and nothing else.
+pub(super) struct Listening {
+    settlement: Settlement,
+    app: i64,
+    tried: Tried,
+    sending: Sending,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Listening {
+    /// Listens until an answer comes, the connection ends, or a stop is asked for; gives whose call it was.
+    pub(super) async fn hear(self, shared: &Shared) -> (i64, String) {
+        let person = (self.app, self.settlement.openid.clone());
+        let answer = tokio::select! {
+            () = shared.stop.cancelled() => return person,
+            answer = self.sending => answer,
+        };
+        let heard = hear(answer);
+        let decision = retry::decide(heard.answer, &self.tried, &RetryPolicy::default(), 0);
+        let Decision::Settle(outcome) = decision else { return person };
+        if outcome == Outcome::Unknown {
+            return person;
+        }
+        tracing::info!(message = %self.settlement.id, errcode = heard.errcode, "a late answer came");
+        let accepted = matches!(outcome, Outcome::Accepted { .. });
+        let late = Settlement {
+            at: shared.service.now(),
+            result: Settled::Late(outcome),
+            errcode: heard.errcode,
+            errmsg: Some(heard.errmsg).filter(|_| !accepted),
+            ..self.settlement
+        };
+        match shared.service.store().settle(vec![late]).await {
+            Ok(_) => metrics::counter!("hongyan_late_answers_total").increment(1),
+            // It stays unknown, as it would have without this answer.
+            Err(error) => tracing::error!(%error, "a late answer could not be kept"),
+        }
+        person
     }
 }
 

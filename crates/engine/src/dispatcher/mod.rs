@@ -59,6 +59,9 @@ pub(crate) struct Dispatcher {
     turn: usize,
     finished: mpsc::UnboundedSender<Finished>,
     durable: mpsc::UnboundedReceiver<Finished>,
+    /// People whose late call is over.
+    over: (mpsc::UnboundedSender<(i64, String)>, mpsc::UnboundedReceiver<(i64, String)>),
+    listeners: Arc<Semaphore>,
 }
 
 impl Dispatcher {
@@ -67,6 +70,8 @@ impl Dispatcher {
         let (finished, to_write) = mpsc::unbounded_channel();
         let (written, durable) = mpsc::unbounded_channel();
         tasks.spawn(outcomes::run(shared.clone(), to_write, written));
+        // No more than the calls themselves: a WeChat that hangs must not gather connections.
+        let listeners = Arc::new(Semaphore::new(shared.options.slots));
         let dispatcher = Self {
             shared,
             handle: handle.clone(),
@@ -81,6 +86,8 @@ impl Dispatcher {
             turn: 0,
             finished,
             durable,
+            over: mpsc::unbounded_channel(),
+            listeners,
         };
         tasks.spawn(dispatcher.run());
         handle
@@ -99,6 +106,7 @@ impl Dispatcher {
                 () = self.shared.stop.cancelled() => break,
                 () = self.handle.woken() => {}
                 Some(finished) = self.durable.recv() => self.landed(finished).await,
+                Some(person) = self.over.1.recv() => drop(self.flying.remove(&person)),
                 () = tokio::time::sleep(TICK) => {
                     ticks = ticks.wrapping_add(1);
                     everywhere = ticks.is_multiple_of(LOOK_EVERY);
@@ -258,7 +266,8 @@ impl Dispatcher {
                 at: now,
             };
             let slots = Arc::clone(&self.state(&app).slots);
-            calls.push(Call { app, message, template_id, arm, slots });
+            let listeners = Arc::clone(&self.listeners);
+            calls.push(Call { app, message, template_id, arm, slots, listeners });
         }
         let armed = match self.shared.service.store().arm(calls.iter().map(|call| call.arm).collect()).await {
             Ok(armed) => armed,
@@ -277,10 +286,13 @@ impl Dispatcher {
                 self.forget(call.app.number, call.message.id, call.message.openid);
                 continue;
             }
-            let (shared, finished) = (self.shared.clone(), self.finished.clone());
+            let (shared, finished, over) = (self.shared.clone(), self.finished.clone(), self.over.0.clone());
             self.tasks.spawn(async move {
-                let outcome = call.run(&shared).await;
+                let (outcome, listening) = call.run(&shared).await;
                 let _ = finished.send(outcome);
+                if let Some(listening) = listening {
+                    let _ = over.send(listening.hear(&shared).await);
+                }
             });
         }
         Ok(())
@@ -302,8 +314,12 @@ impl Dispatcher {
 
     /// Its slot is free, its person may get another message.
     fn forget(&mut self, app: i64, message: MessageId, openid: String) {
-        self.heads.release(message);
         self.flying.remove(&(app, openid));
+        self.free_slot(app, message);
+    }
+
+    fn free_slot(&mut self, app: i64, message: MessageId) {
+        self.heads.release(message);
         self.outstanding = self.outstanding.saturating_sub(1);
         if let Some(state) = self.apps.get_mut(&app) {
             state.outstanding = state.outstanding.saturating_sub(1);
@@ -312,8 +328,12 @@ impl Dispatcher {
 
     /// An outcome is durable: its slot is free, its person may get the next message.
     async fn landed(&mut self, finished: Finished) {
-        let Finished { app, settlement, closing } = finished;
-        self.forget(app, settlement.id, settlement.openid.clone());
+        let Finished { app, settlement, closing, listening } = finished;
+        if listening {
+            self.free_slot(app, settlement.id);
+        } else {
+            self.forget(app, settlement.id, settlement.openid.clone());
+        }
         if let Settled::Again { queue, due_at, .. } | Settled::GivenBack { queue, due_at, .. } =
             settlement.result
         {

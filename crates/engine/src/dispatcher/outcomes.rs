@@ -37,10 +37,12 @@ pub(super) async fn run(
 
 fn count(result: &Settled) {
     let state = match result {
-        Settled::Outcome(Outcome::Accepted { .. }) => "accepted",
-        Settled::Outcome(Outcome::Refused) => "refused",
-        Settled::Outcome(Outcome::Failed) => "failed",
-        Settled::Outcome(Outcome::Unknown) | Settled::OwnerLost => "unknown",
+        Settled::Outcome(Outcome::Accepted { .. }) | Settled::Late(Outcome::Accepted { .. }) => "accepted",
+        Settled::Outcome(Outcome::Refused) | Settled::Late(Outcome::Refused) => "refused",
+        Settled::Outcome(Outcome::Failed) | Settled::Late(Outcome::Failed) => "failed",
+        Settled::Outcome(Outcome::Unknown) | Settled::Late(Outcome::Unknown) | Settled::OwnerLost => {
+            "unknown"
+        }
         Settled::Again { .. } => "retried",
         Settled::GivenBack { .. } => "given_back",
     };

@@ -23,11 +23,14 @@ use crate::output;
 /// Runs what was typed.
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let Arguments { global, command } = arguments;
-    install_log(matches!(command, Command::Serve(_) | Command::Simulator(_)));
+    install_log(matches!(
+        command,
+        Command::Serve(_) | Command::Simulator(crate::cli::Simulator { command: None, .. })
+    ));
     match command {
         Command::Demo(demo) => return demo::run(demo).await,
         Command::Serve(serve) => serve::run(&global, serve).await?,
-        Command::Simulator(simulator) => simulator::run(simulator).await?,
+        Command::Simulator(simulator) => simulator::run(&global, simulator).await?,
         Command::App(app) => app::run(&global, app).await?,
         Command::Key(key) => key::run(&global, key).await?,
         Command::Send(send) => return send::run(&global, send).await,

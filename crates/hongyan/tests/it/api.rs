@@ -75,7 +75,8 @@ async fn an_idempotency_key_answers_the_same_message_also_when_calls_race() {
     let replies = futures::future::join_all(calls).await;
     let ids: std::collections::HashSet<_> =
         replies.iter().map(|reply| reply.json()["id"].to_string()).collect();
-    assert_eq!(ids.len(), 1);
+    let texts: Vec<_> = replies.iter().map(|reply| reply.text.as_str()).collect();
+    assert_eq!(ids.len(), 1, "{texts:?}");
     let replayed = replies.iter().filter(|reply| reply.headers.contains_key("idempotent-replayed")).count();
     assert_eq!(replayed, 7);
     let other = world.send_fee(json!({ "data": { "thing8": "水费", "thing5": "x" } }), &key).await;

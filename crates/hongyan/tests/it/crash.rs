@@ -1,8 +1,6 @@
 //! kill -9 in the middle of a call: what was acknowledged is there, what may have been sent is `unknown` and is never
 //! sent again, and its receipt resolves it (I1, I4, I5).
 
-use std::io::Write;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +10,7 @@ use simulator::{SAMPLE_APPID, SAMPLE_OPENID, Simulator, SimulatorConfig};
 use tokio::net::TcpListener;
 
 use crate::http::call;
-use crate::program::{Server, free_address, hongyan, ok};
+use crate::program::{Server, free_address, register};
 use crate::world::{AES_KEY, FEE, TOKEN, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -21,25 +19,7 @@ async fn a_call_cut_off_by_kill_9_is_unknown_until_its_receipt_comes() {
     let path = directory.path();
     let address = free_address();
     let (sim, sim_url) = wechat(&address).await;
-    let mut add = hongyan(path);
-    add.args([
-        "app",
-        "add",
-        SAMPLE_APPID,
-        "--name",
-        "x",
-        "--secret-stdin",
-        "--callback-token",
-        TOKEN,
-        "--aes-key",
-        AES_KEY,
-    ]);
-    let mut add =
-        add.args(["--api-base-url", &sim_url]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-    add.stdin.take().unwrap().write_all(simulator::sample_app().secret.as_bytes()).unwrap();
-    assert!(add.wait().unwrap().success());
-    let key = ok(path, &["key", "create", "--name", "x", "--all-apps", "--scope", "send,read"]);
-    let bearer = format!("Bearer {}", key.trim());
+    let bearer = register(path, &sim_url, &[]);
     let api = |method: &'static str, path: String, body: Value| {
         let (address, bearer) = (address.clone(), bearer.clone());
         async move {

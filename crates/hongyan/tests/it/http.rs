@@ -23,21 +23,29 @@ impl Reply {
 
 /// One call with any body.
 pub(crate) async fn call(method: &str, url: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Reply {
+    try_call(method, url, headers, body).await.unwrap_or_else(|error| panic!("{method} {url}: {error}"))
+}
+
+/// One call to a server that may be gone.
+pub(crate) async fn try_call(
+    method: &str,
+    url: &str,
+    headers: &[(&str, &str)],
+    body: impl Into<Bytes>,
+) -> Result<Reply, String> {
     thread_local!(static CLIENT: Client<HttpConnector, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http());
     let mut request = http::Request::builder().method(method).uri(url);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
     let request = request.body(Full::from(body.into())).unwrap();
-    let response = CLIENT
-        .with(|client| client.request(request))
-        .await
-        .unwrap_or_else(|error| panic!("{method} {url}: {error:?}"));
+    let response =
+        CLIENT.with(|client| client.request(request)).await.map_err(|error| format!("{error:?}"))?;
     let (parts, body) = response.into_parts();
-    let bytes = body.collect().await.unwrap().to_bytes();
-    Reply {
+    let bytes = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
+    Ok(Reply {
         status: parts.status.as_u16(),
         headers: parts.headers,
         text: String::from_utf8_lossy(&bytes).into_owned(),
-    }
+    })
 }

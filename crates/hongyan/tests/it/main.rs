@@ -1,11 +1,17 @@
 //! The service through real HTTP against the simulator, and the binary as a person or a script runs it.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
+mod ambiguity;
 mod api;
+mod bad_input;
+mod chaos;
 mod commands;
 mod crash;
 mod demo;
+#[cfg(target_os = "linux")]
+mod durable;
 mod erase;
+mod faults;
 mod http;
 mod keys_in_change;
 mod peers;
@@ -14,6 +20,8 @@ mod program;
 mod pushes;
 mod quarantine;
 mod relay;
+#[cfg(target_os = "linux")]
+mod soak;
 mod target;
 mod token_source;
 mod walk;

@@ -1,7 +1,10 @@
 //! Runs the binary as a person or a script does.
 
+use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+
+use crate::world::{AES_KEY, TOKEN};
 
 /// The binary with a data directory of its own and a known environment.
 pub(crate) fn hongyan(data_dir: &Path) -> Command {
@@ -42,6 +45,12 @@ impl Server {
         Self(command.args(["serve", "--listen", listen]).stdout(Stdio::null()).stderr(log).spawn().unwrap())
     }
 
+    /// Its process.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     /// SIGKILL: no destructor, no flush.
     pub(crate) fn kill(&mut self) {
         self.0.kill().unwrap();
@@ -54,6 +63,21 @@ impl Drop for Server {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// Registers the sample app with the simulated WeChat at `wechat`, and makes a key; gives the `Authorization` header.
+pub(crate) fn register(data_dir: &Path, wechat: &str, settings: &[&str]) -> String {
+    let mut add = hongyan(data_dir);
+    add.args(["app", "add", simulator::SAMPLE_APPID, "--name", "x", "--secret-stdin"]);
+    add.args(["--callback-token", TOKEN, "--aes-key", AES_KEY, "--api-base-url", wechat]);
+    let mut add = add.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    add.stdin.take().unwrap().write_all(simulator::sample_app().secret.as_bytes()).unwrap();
+    assert!(add.wait().unwrap().success());
+    if !settings.is_empty() {
+        ok(data_dir, &[&["app", "set", simulator::SAMPLE_APPID], settings].concat());
+    }
+    let key = ok(data_dir, &["key", "create", "--name", "x", "--all-apps", "--scope", "send,read,manage"]);
+    format!("Bearer {}", key.trim())
 }
 
 /// An address that is free now.

@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use service::{Scope, Service};
 use simulator::{SAMPLE_APPID, Simulator, SimulatorConfig};
-use store::{MasterKey, OpenOptions, Role, Store};
+use store::{MasterKey, OpenError, OpenOptions, Role, Store};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -39,6 +39,7 @@ pub(crate) struct World {
     directory: tempfile::TempDir,
     master: MasterKey,
     running: Option<Running>,
+    client: ClientConfig,
 }
 
 struct Running {
@@ -51,6 +52,11 @@ struct Running {
 impl World {
     /// Both sides up, the app registered on both; the engine (which applies and sends) where `engine`.
     pub(crate) async fn new(engine: bool) -> Self {
+        Self::with_client(engine, ClientConfig::default()).await
+    }
+
+    /// The same, with other times for calls to WeChat.
+    pub(crate) async fn with_client(engine: bool, client: ClientConfig) -> Self {
         let clock = Arc::new(ManualClock::new(NOON));
         let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(7));
         let (sim_clock, sim_entropy) = (Arc::clone(&clock), SeededEntropy::new(8));
@@ -74,6 +80,7 @@ impl World {
             directory: tempfile::tempdir().unwrap(),
             master,
             running: None,
+            client,
         };
         world.start(engine).await;
         let scopes = [Scope::Send, Scope::Read, Scope::Manage, Scope::Token];
@@ -108,17 +115,18 @@ impl World {
 
     async fn start(&mut self, engine: bool) {
         let url = format!("sqlite:{}", self.directory.path().join("hongyan.db").display());
-        let options = OpenOptions { url, master: self.master.clone(), role: Role::Worker };
-        // The last connection of a server that stopped is dropped a moment after it says so, and with it the lock.
-        let open = || Store::open(options.clone(), Arc::clone(&self.clock) as _, Arc::clone(&self.entropy));
-        let store = until("the database to be free", || async {
-            match open().await {
-                Err(store::OpenError::InUse(_)) => None,
-                opened => Some(opened.unwrap()),
+        // After a restart the lock file may be held a moment longer: a program that another test starts right then has a
+        // copy of every open file between its fork and its exec.
+        let store = until("the database, free again", || async {
+            let options = OpenOptions { url: url.clone(), master: self.master.clone(), role: Role::Worker };
+            match Store::open(options, Arc::clone(&self.clock) as _, Arc::clone(&self.entropy)).await {
+                Ok(store) => Some(store),
+                Err(OpenError::InUse(_)) => None,
+                Err(error) => panic!("{error}"),
             }
         })
         .await;
-        let client = Client::new(ClientConfig::default()).unwrap();
+        let client = Client::new(self.client.clone()).unwrap();
         let service = Service::new(store, client, Arc::clone(&self.clock) as _, Arc::clone(&self.entropy));
         service.apps().reload().await.unwrap();
         let engine = if engine {

@@ -167,7 +167,8 @@ fn leaves_unsure(strike: &Strike, effect: bool) -> bool {
     match strike.kind() {
         Kind::Errcode => strike.errcode().0 == -1 || effect,
         Kind::CutBeforeBody | Kind::CutAfterBody | Kind::HttpStatus | Kind::Html | Kind::HalfBody => true,
-        Kind::Hang => strike.spec().delay_ms.is_none(),
+        // Without effect what comes late is -1.
+        Kind::Hang => strike.spec().delay_ms.is_none() || !strike.with_effect(),
         _ => false,
     }
 }

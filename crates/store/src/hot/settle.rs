@@ -4,17 +4,18 @@
 use std::collections::{HashMap, HashSet};
 
 use domain::ledger::Change;
-use domain::message::{Event, Outcome, OutcomeKind, Position, State, transition};
+use domain::message::{Event, Outcome, OutcomeKind, Position, Receipt, State, transition};
 use domain::{Lane, MessageId, Millis};
 use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
 
 use super::accounts::{Book, Key};
 use super::enqueue::Queue;
-use super::{hex, json, receipts, uuid};
+use super::{hex, json, uuid};
 use crate::error::StoreError;
 use crate::sqlite::batch::Batch;
 use crate::sqlite::writer::Context;
+use crate::unknowns;
 
 /// What became of one attempt.
 #[derive(Debug, Clone)]
@@ -70,31 +71,43 @@ pub enum Settled {
     },
     /// The owner of the attempt is gone and nobody knows.
     OwnerLost,
+    /// An answer that came when the attempt had been given up as `unknown`: evidence for that attempt, for nothing else.
+    Late(Outcome),
 }
 
+/// How many of these attempts are in flight.
+const FLYING: &str = "
+select count(*) from (select v->>0 lane, unhex(v->>1) id, v->>2 attempt, v->>3 epoch from (select value v from jsonb_each($1))) b
+join in_flight f on f.lane = b.lane and f.id = b.id and f.attempt = b.attempt and f.epoch = b.epoch";
 const LAND: &str = "
 delete from in_flight where (lane, id, attempt, epoch) in
-    (select v->>0, unhex(v->>1), v->>2, v->>3 from (select value v from json_each($1)))
-returning id, attempt, epoch";
+    (select v->>0, unhex(v->>1), v->>2, v->>3 from (select value v from jsonb_each($1)))";
+const AND_TELL: &str = " returning id, attempt, epoch";
+/// A late answer lands where its attempt is still the last one, and the person was not erased meanwhile.
+const LATE: &str = "
+select s.id, s.attempts from (select value v from json_each($1)) b
+join message_state s on s.id = unhex(b.v->>0) and s.attempts = b.v->>1
+join message m on m.id = s.id and m.openid <> ''";
 const POSITIONS: &str = "
-select s.id, s.state, s.outcome, s.receipt, s.cancel_requested, s.linked from (select value v from json_each($1)) b
-join message_state s on s.id = unhex(b.v->>1)";
+select json_group_array(json_array(hex(s.id), s.state, s.outcome, s.receipt, s.cancel_requested, s.linked))
+from (select unhex(value) id from json_each($1)) b join message_state s on s.id = b.id";
+type PositionRow = (String, i16, Option<i16>, Option<i16>, i64, i64);
 const WRITE: &str = "
 update message_state set state = v->>1, outcome = v->>2, errcode = case when v->>10 then errcode else v->>3 end,
     errmsg = case when v->>10 then errmsg else v->>4 end, msgid = coalesce(v->>5, msgid),
     linked = linked or v->>6, attempts = v->>7, due_at = coalesce(v->>8, due_at),
     previous_sent = coalesce(unhex(v->>9), previous_sent)
-from (select value v from json_each($1)) b where message_state.id = unhex(v->>0)";
+from (select value v from jsonb_each($1)) b where message_state.id = unhex(v->>0)";
 const KEEP_ATTEMPTS: &str = "
 insert into attempt (lane, message, number, at, errcode, errmsg, ambiguous)
-select v->>0, unhex(v->>1), v->>2, v->>3, v->>4, v->>5, v->>6 from (select value v from json_each($1)) where true
+select v->>0, unhex(v->>1), v->>2, v->>3, v->>4, v->>5, v->>6 from (select value v from jsonb_each($1)) where true
 on conflict do nothing";
 pub(crate) const RELEASE: &str = "
 delete from reserved where (lane, template, openid, id) in
-    (select v->>0, v->>1, v->>2, unhex(v->>3) from (select value v from json_each($1)))";
+    (select v->>0, v->>1, v->>2, unhex(v->>3) from (select value v from jsonb_each($1)))";
 const REQUEUE: &str = "
 insert into ready (lane, queue, due_at, id, expire_at)
-select v->>0, v->>1, v->>2, unhex(v->>3), v->>4 from (select value v from json_each($1))";
+select v->>0, v->>1, v->>2, unhex(v->>3), v->>4 from (select value v from jsonb_each($1))";
 
 pub(crate) struct Settle;
 
@@ -112,7 +125,8 @@ impl Batch for Settle {
         // What WeChat answered is evidence from whoever asked; only the present owner puts back into a queue (I7).
         let may =
             |item: &Settlement| !item.result.requeues() || epochs.get(&item.lane.0) == Some(&item.epoch);
-        let mut landed = land(db, items.iter().filter(|item| may(item))).await?;
+        let mut landed = land(db, items.iter().filter(|item| may(item) && !item.result.is_late())).await?;
+        landed.extend(late(db, items.iter().filter(|item| item.result.is_late())).await?);
         // An attempt that two callers of one commit settle is settled once: it is taken out of the set.
         let counted: Vec<bool> = items
             .iter()
@@ -128,6 +142,10 @@ impl Batch for Settle {
 }
 
 impl Settled {
+    fn is_late(self) -> bool {
+        matches!(self, Self::Late(_))
+    }
+
     fn requeues(self) -> bool {
         matches!(self, Self::Again { .. } | Self::GivenBack { .. })
     }
@@ -138,16 +156,49 @@ async fn land(
     db: &mut SqliteConnection,
     items: impl Iterator<Item = &Settlement>,
 ) -> Result<HashSet<(Uuid, i64, i64)>, StoreError> {
-    let mut rows: Vec<_> =
-        items.map(|item| (item.lane.0, hex(item.id.0), item.attempt, item.epoch)).collect();
+    let mut rows: Vec<_> = Vec::new();
+    let asked: HashSet<(Uuid, i64, i64)> = items
+        .map(|item| {
+            rows.push((item.lane.0, hex(item.id.0), item.attempt, item.epoch));
+            (item.id.0, item.attempt, item.epoch)
+        })
+        .collect();
+    if asked.is_empty() {
+        return Ok(asked);
+    }
     rows.sort_unstable();
-    sqlx::query(LAND)
-        .bind(json(&rows)?)
+    let batch = json(&rows)?;
+    let flying: i64 = sqlx::query_scalar(FLYING).bind(&batch).fetch_one(&mut *db).await?;
+    // Nearly always all of them: then they need not be told one by one.
+    if usize::try_from(flying).ok() == Some(asked.len()) {
+        sqlx::query(LAND).bind(&batch).execute(db).await?;
+        return Ok(asked);
+    }
+    sqlx::query(sqlx::AssertSqlSafe(format!("{LAND}{AND_TELL}")))
+        .bind(&batch)
         .fetch_all(db)
         .await?
         .iter()
         .map(|row| Ok((uuid(&row.try_get::<Vec<u8>, _>(0)?)?, row.try_get(1)?, row.try_get(2)?)))
         .collect()
+}
+
+async fn late(
+    db: &mut SqliteConnection,
+    items: impl Iterator<Item = &Settlement>,
+) -> Result<HashSet<(Uuid, i64, i64)>, StoreError> {
+    let asked: HashMap<(Uuid, i64), i64> =
+        items.map(|item| ((item.id.0, item.attempt), item.epoch)).collect();
+    if asked.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let rows: Vec<_> = asked.keys().map(|(id, attempt)| (hex(*id), attempt)).collect();
+    let mut landed = HashSet::new();
+    for row in sqlx::query(LATE).bind(json(&rows)?).fetch_all(db).await? {
+        let (id, attempt) = (uuid(row.try_get(0)?)?, row.try_get(1)?);
+        landed.extend(asked.get(&(id, attempt)).map(|epoch| (id, attempt, *epoch)));
+    }
+    Ok(landed)
 }
 
 /// Columns of [`WRITE`].
@@ -194,10 +245,15 @@ async fn settle(
     let now = items.iter().map(|item| item.at).max().unwrap_or(0);
     for item in items {
         let Some((before, linked)) = positions.get(&item.id.0) else { continue };
-        let after = transition(before, &event(item)).unwrap_or_else(|refusal| {
-            tracing::error!(message = %item.id, %refusal, "an outcome does not fit the message's state");
-            *before
-        });
+        let after = match transition(before, &event(item)) {
+            Ok(after) => after,
+            // Something else has told meanwhile.
+            Err(_) if item.result.is_late() => continue,
+            Err(refusal) => {
+                tracing::error!(message = %item.id, %refusal, "an outcome does not fit the message's state");
+                *before
+            }
+        };
         let mut link = None;
         if let Some(outcome) = after.outcome.filter(|outcome| before.outcome != Some(*outcome)) {
             let key = key(item);
@@ -229,6 +285,7 @@ pub(crate) fn event(item: &Settlement) -> Event {
         Settled::Again { ambiguous: false, .. } => Event::RetryLater,
         Settled::GivenBack { .. } => Event::GivenBack,
         Settled::OwnerLost => Event::OwnerLost,
+        Settled::Late(outcome) => Event::LateAnswer(outcome),
     }
 }
 
@@ -236,15 +293,19 @@ async fn positions(
     db: &mut SqliteConnection,
     items: &[&Settlement],
 ) -> Result<HashMap<Uuid, (Position, bool)>, StoreError> {
-    let rows: Vec<_> = items.iter().map(|item| (0, hex(item.id.0))).collect();
-    sqlx::query(POSITIONS)
-        .bind(json(&rows)?)
-        .fetch_all(db)
-        .await?
-        .iter()
-        .map(|row| {
-            let id = uuid(&row.try_get::<Vec<u8>, _>(0)?)?;
-            Ok((id, (receipts::position(row, 1)?, row.try_get(5)?)))
+    let ids: Vec<_> = items.iter().map(|item| hex(item.id.0)).collect();
+    let read: String = sqlx::query_scalar(POSITIONS).bind(json(&ids)?).fetch_one(db).await?;
+    let corrupt = || StoreError::Corrupt("message_state");
+    let rows: Vec<PositionRow> = serde_json::from_str(&read).map_err(|_| corrupt())?;
+    rows.into_iter()
+        .map(|(id, state, outcome, receipt, cancel_requested, linked)| {
+            let position = Position {
+                state: State::try_from(state).map_err(|_| corrupt())?,
+                outcome: outcome.map(OutcomeKind::try_from).transpose().map_err(|_| corrupt())?,
+                receipt: receipt.map(Receipt::try_from).transpose().map_err(|_| corrupt())?,
+                cancel_requested: cancel_requested != 0,
+            };
+            Ok((Uuid::try_parse(&id).map_err(|_| corrupt())?, (position, linked != 0)))
         })
         .collect()
 }
@@ -254,7 +315,7 @@ impl<'a> Writes<'a> {
     pub(crate) fn add(&mut self, item: &'a Settlement, after: Position, link: Option<Option<Uuid>>) {
         let id = hex(item.id.0);
         let msgid = match item.result {
-            Settled::Outcome(Outcome::Accepted { msgid }) => {
+            Settled::Outcome(Outcome::Accepted { msgid }) | Settled::Late(Outcome::Accepted { msgid }) => {
                 msgid.and_then(|msgid| i64::try_from(msgid).ok())
             }
             _ => None,
@@ -278,7 +339,11 @@ impl<'a> Writes<'a> {
                 item.errmsg.as_deref(),
                 ambiguous,
             )),
-            Settled::Outcome(_) | Settled::OwnerLost => {}
+            Settled::Outcome(_) | Settled::OwnerLost | Settled::Late(_) => {}
+        }
+        if after.state == State::Unknown && !item.result.is_late() {
+            // A place from which the app's policy finds it when its time has come.
+            self.requeued.push((item.lane.0, unknowns::WATCH.0, item.at, id.clone(), Millis::MAX));
         }
         if !after.state.is_open() {
             self.released.push((item.lane.0, item.template, &item.openid, id.clone()));

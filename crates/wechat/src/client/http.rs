@@ -70,6 +70,11 @@ impl Client {
         Ok(Self { pool, call_timeout })
     }
 
+    /// How long a whole call may take.
+    pub fn call_timeout(&self) -> Duration {
+        self.call_timeout
+    }
+
     /// The same client with another time for a whole call: for calls that take WeChat longer (`callback_check`) or may
     /// take less. Connections are shared, and so is the time for connecting: with less than that for the whole call, a
     /// connection that never comes about counts as a call without an answer.
