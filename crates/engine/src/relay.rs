@@ -169,7 +169,7 @@ async fn attempt(shared: &Shared, app: &App, url: &str, row: DueRelay) -> RelayT
 /// Before a callback that was tried so often before is tried again: 5 s, doubled up to 10 minutes. Longer than the pause
 /// after a first failure, so that one callback that the other server cannot digest does not keep the rest from it.
 fn wait(attempts: i64) -> Millis {
-    (5 * SECOND << attempts.clamp(0, 20)).min(LONGEST_WAIT)
+    ((5 * SECOND) << attempts.clamp(0, 20)).min(LONGEST_WAIT)
 }
 
 /// Keeps what came of tries; as long as the database is away, nothing more is passed on, or it would be twice.
