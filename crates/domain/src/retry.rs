@@ -128,7 +128,7 @@ impl Default for RetryPolicy {
 /// | −1 | retry with back-off, ambiguous; from `max_attempts` on, or after a cancel, unknown |
 /// | no answer | unknown |
 /// | 43101 | refused; after an ambiguous attempt unknown |
-/// | permanent | failed |
+/// | permanent | failed; after an ambiguous attempt unknown |
 /// | configuration, quota | the app's gate is closed, the message stays queued |
 ///
 /// A cancel forbids each retry. Where an earlier attempt may have been carried out the message is `unknown` then;
@@ -141,6 +141,8 @@ pub fn decide(answer: Answer, tried: &Tried, policy: &RetryPolicy, random: u32) 
         // The grant may have gone into the attempt that got no clear answer.
         Answer::NoGrant if tried.ambiguous_before => Decision::Settle(Outcome::Unknown),
         Answer::NoGrant => Decision::Settle(Outcome::Refused),
+        // What WeChat will not take now (a template deleted meanwhile) it may have taken before.
+        Answer::Permanent if tried.ambiguous_before => Decision::Settle(Outcome::Unknown),
         Answer::Permanent => Decision::Settle(Outcome::Failed),
         Answer::SystemBusy if tried.attempts >= policy.max_attempts || tried.cancel_requested => {
             Decision::Settle(Outcome::Unknown)
@@ -198,15 +200,38 @@ coded! {
     }
 }
 
+/// How long a message stays `unknown` before its app's policy acts, ms. Receipts come within seconds, and a late answer
+/// is listened for half as long as this.
+pub const UNKNOWN_GRACE: i64 = 60_000;
+
+/// What is known of a message that stayed `unknown`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unresolved {
+    /// The attempts made so far.
+    pub attempts: u32,
+    /// Whether the last of them was answered all the same, by a clear no (43101 after a −1).
+    pub refused_since: bool,
+    /// Whether somebody cancelled the message.
+    pub cancel_requested: bool,
+    /// Whether its time is over.
+    pub expired: bool,
+}
+
 impl OnUnknown {
     /// What happens by itself to a message that stayed `unknown`; `None` leaves it to evidence and operators.
     ///
-    /// `attempts` is the number made so far: a resend ends where the retries of −1 end, so that a message whose every
-    /// attempt is left without an answer is not sent for ever. Nor is one resent that was cancelled meanwhile.
-    pub const fn event(self, attempts: u32, cancel_requested: bool, policy: &RetryPolicy) -> Option<Event> {
+    /// A resend ends where the retries of −1 end, so that a message whose every attempt is left without an answer is not
+    /// sent for ever. Nothing is resent that was cancelled meanwhile, whose time is over, or to which WeChat has said no
+    /// since: asked once more it would say no again.
+    pub const fn event(self, message: Unresolved, policy: &RetryPolicy) -> Option<Event> {
+        let Unresolved { attempts, refused_since, cancel_requested, expired } = message;
         match self {
             OnUnknown::GiveUp => Some(Event::GiveUp),
-            OnUnknown::Resend if attempts < policy.max_attempts && !cancel_requested => Some(Event::Resend),
+            OnUnknown::Resend
+                if attempts < policy.max_attempts && !refused_since && !cancel_requested && !expired =>
+            {
+                Some(Event::Resend)
+            }
             OnUnknown::Hold | OnUnknown::Resend => None,
         }
     }

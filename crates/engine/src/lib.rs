@@ -6,6 +6,7 @@ mod eraser;
 mod relay;
 mod sweeper;
 mod told;
+mod unknown;
 mod upkeep;
 
 use std::sync::Arc;
@@ -70,7 +71,8 @@ impl Engine {
         sweeper::settle_orphans(&shared).await?;
         let tasks = TaskTracker::new();
         let applier = applier::Applier::start(shared.clone(), &tasks);
-        let dispatcher = dispatcher::Dispatcher::start(shared.clone(), &tasks);
+        let unknown = unknown::start(shared.clone(), &tasks);
+        let dispatcher = dispatcher::Dispatcher::start(shared.clone(), &tasks, unknown);
         tasks.spawn(sweeper::run(shared.clone()));
         tasks.spawn(relay::run(shared.clone()));
         tasks.spawn(upkeep::run(shared.clone()));

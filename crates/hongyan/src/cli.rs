@@ -188,7 +188,7 @@ pub(crate) struct AppSet {
     /// Ends at once the callback keys that earlier changes replaced
     #[arg(long)]
     pub(crate) end_previous_keys: bool,
-    /// A setting: rate_per_second=300, concurrency=64, customer_service=transfer|silent|relay, callback_tolerance=3600,
+    /// A setting: rate_per_second=300, concurrency=64, on_unknown=hold|resend|give_up, customer_service=transfer|silent|relay, callback_tolerance=3600,
     /// relay_url=https://…, previous_keys_hours=24
     #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = pair)]
     pub(crate) settings: Vec<(String, String)>,

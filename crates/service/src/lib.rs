@@ -4,6 +4,7 @@ pub mod apps;
 pub mod callback;
 pub mod checks;
 pub mod erasure;
+mod explanation;
 pub mod fresh;
 pub mod inbox;
 pub mod keys;

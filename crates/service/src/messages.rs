@@ -137,7 +137,7 @@ impl Service {
                 Err(problem) => Err(problem),
                 Ok(handed_in) => match kept.next() {
                     Some(Enqueued::Accepted) => {
-                        Ok(Sent { message: MessageView::new(app, handed_in, lang), replayed: false })
+                        Ok(Sent { message: MessageView::new(app, handed_in, None, lang), replayed: false })
                     }
                     Some(Enqueued::Replayed(earlier)) => self
                         .message(app, earlier, lang)
@@ -267,7 +267,7 @@ impl Service {
     /// `message_not_found`.
     pub async fn message(&self, app: &App, id: MessageId, lang: Lang) -> Result<MessageView, Problem> {
         let stored = self.store.message(app.number, id).await?.ok_or_else(no_message)?;
-        Ok(MessageView::new(app, stored, lang))
+        Ok(self.shown(app, vec![stored], lang).await?.remove(0))
     }
 
     /// One message once it is no longer queued or being sent, or as it is when the patience is over.
@@ -282,7 +282,19 @@ impl Service {
         lang: Lang,
     ) -> Result<MessageView, Problem> {
         let stored = self.store.wait_settled(app.number, id, patience).await?.ok_or_else(no_message)?;
-        Ok(MessageView::new(app, stored, lang))
+        Ok(self.shown(app, vec![stored], lang).await?.remove(0))
+    }
+
+    /// Shows messages; those that wait with the reason why all of their app wait.
+    async fn shown(
+        &self,
+        app: &App,
+        messages: Vec<StoredMessage>,
+        lang: Lang,
+    ) -> Result<Vec<MessageView>, Problem> {
+        let waits = messages.iter().any(|message| message.position.state == State::Queued);
+        let gate = if waits { self.store.gate(app.number).await? } else { None };
+        Ok(messages.into_iter().map(|stored| MessageView::new(app, stored, gate.as_ref(), lang)).collect())
     }
 
     /// A page of messages, newest first, and where the next begins.
@@ -305,17 +317,17 @@ impl Service {
             filter.template = Some(template.number);
         }
         let page = self.store.messages(app.number, filter, before, limit).await?;
-        Ok((page.items.into_iter().map(|stored| MessageView::new(app, stored, lang)).collect(), page.next))
+        Ok((self.shown(app, page.items, lang).await?, page.next))
     }
 
-    /// Cancels a message that is not yet under way; forbids the retry of one that is.
+    /// Cancels a message that is not yet under way; forbids another attempt of one that is, or that is `unknown`.
     ///
     /// # Errors
     /// `already_settled`, `message_not_found`.
     pub async fn cancel_message(&self, app: &App, id: MessageId, lang: Lang) -> Result<MessageView, Problem> {
         let (before, after) = self.store.cancel(app.number, id).await?.ok_or_else(no_message)?;
         if before == after
-            && !(before.cancel_requested && before.state == State::Sending)
+            && !(before.cancel_requested && matches!(before.state, State::Sending | State::Unknown))
             && before.state != State::Cancelled
         {
             return Err(too_late(before.state, "取消", "be cancelled"));

@@ -16,11 +16,10 @@ pub struct Settings {
     pub rate_per_second: u32,
     /// Calls to WeChat at the same time at most.
     pub concurrency: u32,
+    /// What is done with a message that stayed `unknown` for a minute.
+    pub on_unknown: OnUnknown,
     /// What is done with chats that users write to customer service.
     pub customer_service: CustomerService,
-    /// What is done with a message that stays `unknown`: hold, resend (it may then arrive twice) or give_up.
-    #[serde(with = "by_name")]
-    pub on_unknown: OnUnknown,
     /// How old a push may be, in seconds, before it is set aside.
     pub callback_tolerance: i64,
     /// Where every verified push is passed on to; nowhere unless given.
@@ -34,8 +33,8 @@ impl Default for Settings {
         Self {
             rate_per_second: 300,
             concurrency: 64,
-            customer_service: CustomerService::Transfer,
             on_unknown: OnUnknown::Hold,
+            customer_service: CustomerService::Transfer,
             callback_tolerance: 3600,
             relay_url: None,
             previous_keys_hours: 24,
@@ -124,22 +123,6 @@ impl Settings {
     }
 }
 
-/// A coded word as its name.
-mod by_name {
-    use domain::retry::OnUnknown;
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
-    pub(super) fn serialize<S: Serializer>(value: &OnUnknown, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(value.as_str())
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<OnUnknown, D::Error> {
-        let word = String::deserialize(from)?;
-        word.parse().map_err(|_| D::Error::custom(format!("{word:?} is none of hold, resend, give_up")))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,6 +133,8 @@ mod tests {
         settings.set("rate_per_second", "50").unwrap();
         settings.set("customer_service", "silent").unwrap();
         assert_eq!((settings.rate_per_second, settings.customer_service), (50, CustomerService::Silent));
+        settings.set("on_unknown", "give_up").unwrap();
+        assert_eq!(settings.on_unknown, OnUnknown::GiveUp);
         for (name, value) in [
             ("rate_per_second", "fast"),
             ("rate", "1"),
@@ -158,6 +143,7 @@ mod tests {
             ("relay_url", "old.example/wx"),
             ("relay_url", "https://user:pass@old.example/"),
             ("previous_keys_hours", "169"),
+            ("on_unknown", "sometimes"),
         ] {
             assert!(settings.set(name, value).is_err(), "{name}={value}");
         }

@@ -9,6 +9,7 @@ use domain::{Clock, Millis};
 use secrecy::{ExposeSecret, SecretString};
 use store::tokens::{Forced, StoredToken};
 use store::{Store, StoreError};
+use tokio::time::Instant;
 use wechat::client::{CallError, Client};
 use wechat::token::{ForcedRefreshes, needs_refresh};
 
@@ -58,6 +59,8 @@ struct Held {
     /// The app's `updated_at` when it was read: a change of the app may have ended it.
     as_of: Millis,
 }
+/// When WeChat last failed to give a token, by app.
+type Failures = Mutex<HashMap<i64, (Instant, TokenError)>>;
 
 /// The tokens of all apps.
 pub struct Tokens {
@@ -65,11 +68,12 @@ pub struct Tokens {
     client: Client,
     clock: Arc<dyn Clock>,
     cells: Mutex<HashMap<i64, Cell>>,
+    failures: Failures,
 }
 
 impl Tokens {
     pub(crate) fn new(store: Store, client: Client, clock: Arc<dyn Clock>) -> Self {
-        Self { store, client, clock, cells: Mutex::default() }
+        Self { store, client, clock, cells: Mutex::default(), failures: Failures::default() }
     }
 
     fn cell(&self, app: i64) -> Cell {
@@ -81,7 +85,7 @@ impl Tokens {
     /// # Errors
     /// See [`TokenError`].
     pub async fn get(&self, app: &App) -> Result<Token, TokenError> {
-        let cell = self.cell(app.number);
+        let (cell, asked) = (self.cell(app.number), Instant::now());
         let mut held = cell.lock().await;
         let now = self.clock.now();
         if held.as_of == app.updated_at
@@ -94,7 +98,26 @@ impl Tokens {
         if let Some(token) = held.token.as_ref().filter(|token| valid(token, now)) {
             return Ok(give(token));
         }
-        self.fetch(app, &mut held.token, None).await
+        self.failed_since(app, asked)?;
+        let fetched = self.fetch(app, &mut held.token, None).await;
+        self.remember(app, fetched)
+    }
+
+    /// The failure of a call that was under way when this one asked: it is shared as a token would be, so that a hundred
+    /// callers do not wait for a hundred time-outs one after the other.
+    fn failed_since(&self, app: &App, asked: Instant) -> Result<(), TokenError> {
+        match self.failures.lock().unwrap_or_else(PoisonError::into_inner).get(&app.number) {
+            Some((failed, error)) if *failed >= asked => Err(error.clone()),
+            _ => Ok(()),
+        }
+    }
+
+    fn remember(&self, app: &App, fetched: Result<Token, TokenError>) -> Result<Token, TokenError> {
+        if let Err(error) = &fetched {
+            let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+            failures.insert(app.number, (Instant::now(), error.clone()));
+        }
+        fetched
     }
 
     /// A token in place of the one with `rejected`; whoever comes second gets what the first one fetched.
@@ -102,7 +125,7 @@ impl Tokens {
     /// # Errors
     /// See [`TokenError`].
     pub async fn replace(&self, app: &App, rejected: i64) -> Result<Token, TokenError> {
-        let cell = self.cell(app.number);
+        let (cell, asked) = (self.cell(app.number), Instant::now());
         let mut held = cell.lock().await;
         let stored = self.store.token(app.number).await?;
         if let Some(token) = &stored
@@ -115,10 +138,15 @@ impl Tokens {
         }
         let old = stored.as_ref().map(|token| token.token.clone());
         *held = Held { token: stored, as_of: app.updated_at };
-        let token = self.fetch(app, &mut held.token, None).await?;
+        self.failed_since(app, asked)?;
+        let fetched = self.fetch(app, &mut held.token, None).await;
+        let token = self.remember(app, fetched)?;
         // In normal mode WeChat gives the same token as long as it believes in it; so does a token server.
         match old.filter(|old| old.expose_secret() == token.secret.expose_secret()) {
-            Some(rejected) => self.fetch(app, &mut held.token, Some(&rejected)).await,
+            Some(rejected) => {
+                let fetched = self.fetch(app, &mut held.token, Some(&rejected)).await;
+                self.remember(app, fetched)
+            }
             None => Ok(token),
         }
     }

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use domain::Millis;
-use domain::message::State;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
+use store::gates::Gate;
 use store::messages::StoredMessage;
-use wechat::{Lang, errcode};
+use wechat::Lang;
+use wechat::errcode::{self, Class};
 
-use crate::App;
+use crate::{App, explanation};
 
 /// A message.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
@@ -85,9 +86,9 @@ pub fn time(at: Millis) -> String {
 }
 
 impl MessageView {
-    /// Shows a stored message in a language.
-    pub fn new(app: &App, stored: StoredMessage, lang: Lang) -> Self {
-        let explanation = explanation(&stored, lang);
+    /// Shows a stored message in a language; `gate` is the app's, where it is closed.
+    pub fn new(app: &App, stored: StoredMessage, gate: Option<&Gate>, lang: Lang) -> Self {
+        let explanation = explanation::of(app, &stored, gate, lang);
         Self {
             id: stored.id.to_string(),
             app_id: app.app_id.clone(),
@@ -108,7 +109,9 @@ impl MessageView {
                     errcode: attempt.errcode,
                     rid: attempt.errmsg.as_deref().and_then(errcode::rid).map(str::to_owned),
                     errmsg: attempt.errmsg,
-                    ambiguous: attempt.ambiguous,
+                    // A clear no is clear, though the attempt before it was not.
+                    ambiguous: attempt.ambiguous
+                        && attempt.errcode.is_none_or(|code| errcode::class(code) == Class::Ambiguous),
                 })
                 .collect(),
             msgid: stored.msgid.map(|msgid| msgid.to_string()),
@@ -120,78 +123,6 @@ impl MessageView {
                 error_status: receipt.error_status,
             }),
         }
-    }
-}
-
-/// What a message's state means, and what to do.
-fn explanation(message: &StoredMessage, lang: Lang) -> String {
-    let pick = |zh: &str, en: &str| match lang {
-        Lang::Zh => zh.to_owned(),
-        Lang::En => en.to_owned(),
-    };
-    let errmsg = message.errmsg.as_deref().unwrap_or_default();
-    let by_code = |code: i64| errcode::explain(code, errmsg, lang);
-    if message.openid.is_empty() {
-        return pick(
-            "该用户的数据已删除，这里只保留消息的状态。",
-            "This person's data was erased; only the message's state is kept.",
-        );
-    }
-    match (message.position.state, message.errcode) {
-        (State::Delivered, _) => {
-            pick("已送达：微信的送达回执确认成功。", "Delivered: WeChat's receipt confirms it.")
-        }
-        (State::Undelivered, _) => {
-            let status =
-                message.receipt.as_ref().map(|receipt| receipt.error_status.as_str()).unwrap_or_default();
-            pick(
-                &format!("微信已受理，但送达回执报告系统失败（{status}）。可以重发。"),
-                &format!(
-                    "WeChat took the message, but its receipt reports a system failure ({status}). It can be sent again."
-                ),
-            )
-        }
-        (State::Accepted, _) => {
-            pick("微信已收下，等待送达回执。", "WeChat took the message; its receipt is awaited.")
-        }
-        (State::Unknown, _) => pick(
-            &format!(
-                "请求已发出但没等到微信的明确答复（{errmsg}），可能已送达；不会自动重发。收到送达回执后会自动确认。"
-            ),
-            &format!(
-                "The request left, but no clear answer came ({errmsg}); it may have arrived. It is not sent again by itself; a receipt will tell."
-            ),
-        ),
-        (State::Scheduled, _) => pick("等待到预定时间发送。", "Waits for its time."),
-        (State::Queued, Some(code)) => {
-            let why = by_code(code);
-            pick(
-                &format!("排队等待重试。上次的结果：{why}"),
-                &format!("Queued for another attempt. The last one: {why}"),
-            )
-        }
-        (State::Queued, None) if !errmsg.is_empty() => pick(
-            &format!("排队等待重试：上次没有连上微信（{errmsg}）。"),
-            &format!("Queued for another attempt: WeChat could not be reached ({errmsg})."),
-        ),
-        (State::Queued, None) => pick("排队中。", "Queued."),
-        (State::Sending, _) => pick("发送中。", "Being sent."),
-        (State::Expired, _) => {
-            pick("到过期时间仍未发出，不再发送。", "Its time was over before it could be sent.")
-        }
-        (State::Cancelled, _) => pick("发送前已取消。", "Cancelled before it was sent."),
-        (State::Skipped, _) => pick("未发送。", "Not sent."),
-        // Given up: the outcome is still open, and evidence may correct it.
-        (State::Failed, _) if message.position.is_ambiguous() => pick(
-            &format!(
-                "没等到微信的明确答复（{errmsg}），按应用设置 on_unknown=give_up 记为失败；若之后收到回执会更正。"
-            ),
-            &format!(
-                "No clear answer came ({errmsg}), and the app's setting on_unknown=give_up ended it as failed; a receipt that comes later corrects that."
-            ),
-        ),
-        (State::Refused | State::Failed, Some(code)) => by_code(code),
-        (State::Refused | State::Failed, None) => pick("发送失败。", "Failed."),
     }
 }
 

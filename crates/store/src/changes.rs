@@ -9,7 +9,8 @@ use sqlx::{Row, SqliteConnection};
 
 use crate::Store;
 use crate::error::StoreError;
-use crate::hot::{hex, json, receipts, settle, uuid};
+use crate::hot::enqueue::Queue;
+use crate::hot::{hex, json, receipts, settle, unknown, uuid};
 use crate::messages::StoredMessage;
 
 /// A place in the ready table.
@@ -24,7 +25,7 @@ const FORGET_RECEIPT: &str = "
 update message_state set msgid = null, receipt_at = null, receipt_code = null, receipt_status = null where id = $1";
 
 impl Store {
-    /// Cancels a message that waits, or forbids the retry of one that is being sent.
+    /// Cancels a message that waits; forbids another attempt of one that is being sent or `unknown`.
     ///
     /// Gives the position after; unchanged where it was too late.
     ///
@@ -33,6 +34,9 @@ impl Store {
     pub async fn cancel(&self, app: i64, id: MessageId) -> Result<Option<(Position, Position)>, StoreError> {
         let changed =
             self.writer.cold(move |db, _| Box::pin(change(db, app, id, Event::Cancel, None))).await?;
+        if changed.is_some_and(|(_, after)| after.state == State::Sending && after.cancel_requested) {
+            self.hints.forbid(id);
+        }
         self.hints.something_settled();
         Ok(changed)
     }
@@ -86,7 +90,7 @@ impl Store {
         let mut last = None;
         for row in &rows {
             let key: ReadyKey = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
-            if row.try_get::<i64, _>(4)? <= now {
+            if row.try_get::<i64, _>(4)? <= now && !Queue(key.1).is_unknown() {
                 over.push(MessageId(uuid(&key.3)?));
             }
             last = Some(key);
@@ -141,7 +145,7 @@ impl Store {
 }
 
 /// Applies a person's event to one message under the rules of the transition table.
-pub(crate) async fn change(
+async fn change(
     db: &mut SqliteConnection,
     app: i64,
     id: MessageId,
@@ -187,7 +191,7 @@ pub(crate) async fn change(
             .bind(i64::from(lane)).bind(template).bind(openid).bind(id.0.as_bytes().as_slice())
             .execute(db)
             .await?;
-    } else if before.state == State::Sending {
+    } else if matches!(before.state, State::Sending | State::Unknown) {
         write_position(db, id, &after, None).await?;
     } else if leave(db, id, event).await?.is_none() {
         return Ok(Some((before, before)));
@@ -202,7 +206,7 @@ pub(crate) async fn leave(
     event: Event,
 ) -> Result<Option<Position>, StoreError> {
     let row = sqlx::query(
-        "select s.state, s.outcome, s.receipt, s.cancel_requested, m.queue, s.due_at, m.template, m.openid
+        "select s.state, s.outcome, s.receipt, s.cancel_requested, m.queue, s.due_at, m.template, m.openid, s.attempt_at
          from message_state s join message m on m.id = s.id where s.id = $1",
     )
     .bind(id.0.as_bytes().as_slice())
@@ -221,6 +225,10 @@ pub(crate) async fn leave(
         return Ok(None);
     }
     write_position(db, id, &after, None).await?;
+    if after.state == State::Unknown {
+        let since = row.try_get::<Option<i64>, _>(8)?.unwrap_or(0);
+        return unknown::watch(db, &[(hex(id.0), since)]).await.map(|()| Some(after));
+    }
     if !after.state.is_open() {
         let reserved = [(id.lane().0, row.try_get::<i64, _>(6)?, row.try_get::<String, _>(7)?, hex(id.0))];
         sqlx::query(settle::RELEASE).bind(json(&reserved)?).execute(db).await?;

@@ -2,6 +2,7 @@
 
 use domain::Millis;
 use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
 
 use crate::Store;
 use crate::error::StoreError;
@@ -75,16 +76,32 @@ impl Store {
             .fetch_all(&self.readers)
             .await?
             .iter()
-            .map(|row| {
-                Ok(Gate {
-                    app: row.try_get(0)?,
-                    reason: row.try_get(1)?,
-                    errcode: row.try_get(2)?,
-                    detail: row.try_get(3)?,
-                    closed_at: row.try_get(4)?,
-                    retry_at: row.try_get(5)?,
-                })
-            })
+            .map(gate)
             .collect()
     }
+
+    /// The closed gate of an app.
+    ///
+    /// # Errors
+    /// Where the database is away.
+    pub async fn gate(&self, app: i64) -> Result<Option<Gate>, StoreError> {
+        sqlx::query("select app, reason, errcode, detail, closed_at, retry_at from gate where app = $1")
+            .bind(app)
+            .fetch_optional(&self.readers)
+            .await?
+            .as_ref()
+            .map(gate)
+            .transpose()
+    }
+}
+
+fn gate(row: &SqliteRow) -> Result<Gate, StoreError> {
+    Ok(Gate {
+        app: row.try_get(0)?,
+        reason: row.try_get(1)?,
+        errcode: row.try_get(2)?,
+        detail: row.try_get(3)?,
+        closed_at: row.try_get(4)?,
+        retry_at: row.try_get(5)?,
+    })
 }

@@ -21,7 +21,6 @@ pub mod templates;
 #[cfg(all(unix, any(test, feature = "testing")))]
 pub mod testing;
 pub mod tokens;
-pub mod unknowns;
 
 pub use error::{OpenError, StoreError};
 pub use secrets::MasterKey;

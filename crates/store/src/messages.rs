@@ -256,7 +256,8 @@ fn stored(row: &SqliteRow) -> Result<StoredMessage, StoreError> {
         at,
         errcode: errcode.filter(|_| answered),
         errmsg: errmsg.clone().filter(|_| answered),
-        ambiguous: position.state == State::Unknown,
+        // Also where evidence or a policy has ended the question since: the attempt itself had no clear answer.
+        ambiguous: position.is_ambiguous() && !matches!(position.state, State::Sending | State::Queued),
     });
     let receipt_at: Option<i64> = row.try_get(20)?;
     let receipt = receipt_at

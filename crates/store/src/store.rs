@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::lane::DEFAULT_LANES;
-use domain::{Clock, Entropy, Lane, Lanes, LedgerIds, Millis};
+use domain::{Clock, Entropy, Lane, Lanes, LedgerIds, MessageId, Millis};
 use sqlx::SqlitePool;
 use tokio::sync::Notify;
 
@@ -233,7 +233,9 @@ impl Store {
     /// # Errors
     /// Where the database is away: then they must be kept and given again.
     pub async fn settle(&self, outcomes: Vec<Settlement>) -> Result<Vec<bool>, StoreError> {
+        let settled: Vec<MessageId> = outcomes.iter().map(|outcome| outcome.id).collect();
         let counted = self.writer.call(Job::Settle, outcomes).await?;
+        self.hints.over(&settled);
         self.hints.something_settled();
         Ok(counted)
     }
@@ -278,6 +280,8 @@ pub struct Hints {
     news: Mutex<News>,
     work: Notify,
     settled: Notify,
+    /// Armed messages that were cancelled: a call of theirs that has not started must not start any more (I15).
+    forbidden: Mutex<HashSet<MessageId>>,
 }
 
 /// Where to look for work.
@@ -305,6 +309,23 @@ impl Hints {
     /// Says that a look everywhere is due.
     pub fn look_everywhere(&self) {
         self.tell(|news| news.everywhere = true);
+    }
+
+    /// Whether a message that is armed was cancelled in this process since.
+    pub fn is_forbidden(&self, id: MessageId) -> bool {
+        self.forbidden.lock().unwrap_or_else(PoisonError::into_inner).contains(&id)
+    }
+
+    pub(crate) fn forbid(&self, id: MessageId) {
+        self.forbidden.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
+    }
+
+    /// These attempts are over.
+    fn over(&self, ids: &[MessageId]) {
+        let mut forbidden = self.forbidden.lock().unwrap_or_else(PoisonError::into_inner);
+        if !forbidden.is_empty() {
+            forbidden.retain(|id| !ids.contains(id));
+        }
     }
 
     pub(crate) fn queued(&self, queues: impl Iterator<Item = (Lane, Queue)>) {

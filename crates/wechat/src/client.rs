@@ -28,7 +28,7 @@ pub use library::{Category, LibraryKeyword, LibraryTitle, LibraryTitles};
 pub use login::Login;
 pub use outside::{NoOutsideAnswer, OutsideAnswer, OutsideCall, is_outside_url};
 pub use quota::{Quota, RateLimit};
-pub use send::{CardLang, MiniProgramState, SendAnswer, SendRequest};
+pub use send::{CardLang, MiniProgramState, Overdue, SendAnswer, SendRequest};
 
 /// WeChat's usual address. Source: official page "接口域名说明".
 pub const WECHAT: &str = "https://api.weixin.qq.com";

@@ -90,7 +90,7 @@ pub(crate) struct AppInput {
     /// Ends at once the callback keys that earlier changes replaced.
     #[serde(default)]
     end_previous_keys: bool,
-    /// Settings by name: rate_per_second, concurrency, customer_service (transfer, silent, relay), callback_tolerance,
+    /// Settings by name: rate_per_second, concurrency, on_unknown (hold, resend, give_up), customer_service (transfer, silent, relay), callback_tolerance,
     /// relay_url, previous_keys_hours.
     #[serde(default)]
     #[schema(value_type = Object)]

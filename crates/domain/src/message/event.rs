@@ -82,7 +82,8 @@ pub enum Event {
     Skip,
     /// The template was changed or deleted, so that the message's data no longer fits it.
     TemplateChanged,
-    /// The answer of an attempt that had been given up as `unknown`, from an owner that lost the lane meanwhile.
+    /// The answer of an attempt that is settled as `unknown`: it came after the call's time was over, or from an owner
+    /// that lost the lane meanwhile.
     LateAnswer(Outcome),
     /// An operator, or the policy `resend`, wants a new attempt of the same message.
     Resend,

@@ -60,6 +60,46 @@ fn a_receipt_during_a_retry_stops_it() {
 }
 
 #[test]
+fn a_cancel_of_what_is_unknown_only_forbids_another_attempt() {
+    let unknown = must(queued(), &[Event::Arm, Event::OwnerLost, Event::Cancel]);
+    assert_eq!((unknown.state, unknown.cancel_requested), (State::Unknown, true));
+    assert_eq!(must(unknown, &[DELIVERED]).state, State::Delivered);
+    assert_eq!(must(unknown, &[Event::GiveUp]).state, State::Failed);
+    assert_eq!(must(unknown, &[Event::Resend]).state, State::Queued, "an operator may want it all the same");
+}
+
+#[test]
+fn a_late_answer_is_evidence_for_what_is_unresolved_and_for_nothing_else() {
+    let late = |outcome| Event::LateAnswer(outcome);
+    let accepted = Outcome::Accepted { msgid: Some(7) };
+    let unknown = must(queued(), &[Event::Arm, Event::Answered(Outcome::Unknown)]);
+    for (outcome, state) in [
+        (accepted, State::Accepted),
+        (Outcome::Refused, State::Refused),
+        (Outcome::Failed, State::Failed),
+        (Outcome::Unknown, State::Unknown),
+    ] {
+        assert_eq!(must(unknown, &[late(outcome)]).state, state);
+        let received = must(unknown, &[DELIVERED, late(outcome)]);
+        assert_eq!((received.state, received.outcome), (State::Delivered, Some(outcome.kind())));
+    }
+    // Queued for another attempt that is needless now; a no says nothing about the attempt to come.
+    let resent = must(unknown, &[Event::Resend]);
+    assert_eq!(must(resent, &[late(accepted)]).state, State::Accepted);
+    assert!(transition(&resent, &late(Outcome::Refused)).is_err());
+    for settled in [
+        must(queued(), &[Event::Arm, ACCEPTED]),
+        must(queued(), &[Event::Arm, Event::Answered(Outcome::Refused)]),
+        must(queued(), &[Event::Arm, ACCEPTED, DELIVERED]),
+        must(queued(), &[Event::Cancel]),
+        queued(),
+        must(resent, &[Event::Arm]),
+    ] {
+        assert!(transition(&settled, &late(accepted)).is_err(), "{settled:?}");
+    }
+}
+
+#[test]
 fn giving_up_keeps_the_question_open_for_evidence() {
     let up = must(queued(), &[Event::Arm, Event::OwnerLost, Event::GiveUp]);
     assert_eq!((up.state, up.outcome), (State::Failed, Some(OutcomeKind::Unknown)));

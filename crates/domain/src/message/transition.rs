@@ -17,8 +17,8 @@ pub struct Position {
     pub outcome: Option<OutcomeKind>,
     /// What the sent event said; `Delivered` stands against a second event that says otherwise.
     pub receipt: Option<Receipt>,
-    /// No further attempt by itself: somebody cancelled while a call was under way, or the message was taken out of
-    /// the queue when an attempt may already have been carried out. An explicit resend clears it.
+    /// No further attempt by itself: somebody cancelled while a call was under way or unresolved, or the message was
+    /// taken out of the queue when an attempt may already have been carried out. An explicit resend clears it.
     pub cancel_requested: bool,
 }
 
@@ -127,9 +127,14 @@ pub fn transition(position: &Position, event: &Event) -> Result<Position, Refusa
         (S::Unknown | S::Failed, E::LateAnswer(Outcome::Unknown)) if at.is_ambiguous() => at,
         (S::Unknown | S::Failed, E::LateAnswer(outcome)) if at.is_ambiguous() => at.answered(outcome.kind()),
         (S::Delivered | S::Undelivered, E::LateAnswer(outcome)) if unanswered => at.answered(outcome.kind()),
+        // Put back into the queue meanwhile, and not called yet: the person has it, or will.
+        (S::Queued, E::LateAnswer(Outcome::Accepted { .. })) if at.is_ambiguous() => {
+            at.answered(OutcomeKind::Accepted)
+        }
 
         (S::Scheduled | S::Queued, E::Cancel) => at.unsent(S::Cancelled),
-        (S::Sending, E::Cancel) => Position { cancel_requested: true, ..at },
+        // What may have gone out cannot be taken back; it is only not sent once more.
+        (S::Sending | S::Unknown, E::Cancel) => Position { cancel_requested: true, ..at },
         (S::Scheduled | S::Queued, E::Expire) => at.unsent(S::Expired),
         (S::Scheduled | S::Queued, E::Skip) => at.unsent(S::Skipped),
         (S::Scheduled | S::Queued, E::TemplateChanged) => at.unsent(S::Failed),

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::message::{OutcomeKind, Position, State, transition};
+use crate::message::{OutcomeKind, Position, Receipt, State, transition};
 
 const ANSWERS: [Answer; 11] = [
     Answer::Ok { msgid: Some(9) },
@@ -69,12 +69,28 @@ fn a_cancel_forbids_each_retry() {
 #[test]
 fn a_policy_resends_only_so_often() {
     let policy = RetryPolicy::default();
-    assert_eq!(OnUnknown::Hold.event(1, false, &policy), None);
-    assert_eq!(OnUnknown::GiveUp.event(9, true, &policy), Some(Event::GiveUp));
-    assert_eq!(OnUnknown::Resend.event(1, false, &policy), Some(Event::Resend));
-    assert_eq!(OnUnknown::Resend.event(1, true, &policy), None);
-    assert_eq!(OnUnknown::Resend.event(5, false, &policy), None);
+    let once = Unresolved { attempts: 1, refused_since: false, cancel_requested: false, expired: false };
+    assert_eq!(OnUnknown::Hold.event(once, &policy), None);
+    assert_eq!(OnUnknown::Resend.event(once, &policy), Some(Event::Resend));
+    for message in [
+        Unresolved { attempts: 5, ..once },
+        Unresolved { refused_since: true, ..once },
+        Unresolved { cancel_requested: true, ..once },
+        Unresolved { expired: true, ..once },
+    ] {
+        assert_eq!(OnUnknown::Resend.event(message, &policy), None, "{message:?}");
+        assert_eq!(OnUnknown::Hold.event(message, &policy), None, "{message:?}");
+        assert_eq!(OnUnknown::GiveUp.event(message, &policy), Some(Event::GiveUp), "{message:?}");
+    }
     assert_eq!("give_up".parse(), Ok(OnUnknown::GiveUp));
+}
+
+#[test]
+fn a_clear_no_after_an_ambiguous_attempt_tells_nothing_of_that_attempt() {
+    let again = Tried { ambiguous_before: true, attempts: 2, ..FIRST };
+    for answer in [Answer::NoGrant, Answer::Permanent] {
+        assert_eq!(at(answer, again), Decision::Settle(Outcome::Unknown), "{answer:?}");
+    }
 }
 
 fn any_tried() -> impl Strategy<Value = Tried> {
@@ -101,6 +117,7 @@ proptest! {
     fn what_may_have_gone_out_is_never_refused(answer in any_answer(), tried in any_tried()) {
         let tried = Tried { ambiguous_before: true, ..tried };
         prop_assert_ne!(at(answer, tried), Decision::Settle(Outcome::Refused));
+        prop_assert_ne!(at(answer, tried), Decision::Settle(Outcome::Failed));
     }
 
     #[test]
@@ -136,7 +153,7 @@ proptest! {
     }
 
     /// Decisions and transition table together: any answers, at any time a cancel. The message ends; a token is
-    /// refreshed once; after the first ambiguous attempt it is accepted, failed or unknown.
+    /// refreshed once; after the first ambiguous attempt it is accepted or unknown.
     #[test]
     fn a_message_lives_by_both_tables(
         answers in prop::collection::vec((any_answer(), any::<u32>()), 1..30),
@@ -168,12 +185,59 @@ proptest! {
             position = transition(&position, &event).unwrap();
             prop_assert!(refreshes <= 1);
             if was_ambiguous {
-                prop_assert!(position.outcome.is_some_and(|outcome| outcome != OutcomeKind::Refused));
+                let (accepted, unknown) = (Some(OutcomeKind::Accepted), Some(OutcomeKind::Unknown));
+                prop_assert!([accepted, unknown].contains(&position.outcome), "{position:?}");
                 prop_assert_ne!(position.state, State::Cancelled);
             }
             prop_assert!(cancel != Some(index) || position.state != State::Queued);
             if position.state != State::Queued {
                 break;
+            }
+        }
+    }
+
+    /// A policy acts on what stays unknown, people cancel, evidence comes: never more attempts than the policy allows,
+    /// none after a cancel or after evidence, and `give_up` leaves the question open.
+    #[test]
+    fn a_policy_acts_within_its_limits(
+        on_unknown in proptest::sample::select(OnUnknown::ALL),
+        steps in prop::collection::vec((any_answer(), any::<[bool; 3]>()), 1..40),
+    ) {
+        let policy = RetryPolicy::default();
+        let mut position = Position::new(State::Queued);
+        let (mut attempts, mut last) = (0, Answer::NotSent);
+        for (answer, [cancel, receipt, expired]) in steps {
+            if position.state == State::Queued {
+                position = transition(&position, &Event::Arm).unwrap();
+                (attempts, last) = (attempts + 1, answer);
+                let tried = Tried { attempts, ambiguous_before: position.is_ambiguous(), ..FIRST };
+                let event = match decide(answer, &tried, &policy, 0) {
+                    Decision::Settle(outcome) => Event::Answered(outcome),
+                    Decision::Retry { ambiguous: true, .. } => Event::RetryAmbiguous,
+                    Decision::Retry { .. } | Decision::CloseGate { .. } => Event::RetryLater,
+                };
+                position = transition(&position, &event).unwrap();
+            }
+            if cancel && position.state == State::Unknown {
+                position = transition(&position, &Event::Cancel).unwrap();
+                prop_assert!(position.cancel_requested && position.state == State::Unknown);
+            }
+            if receipt && position.state == State::Unknown {
+                position = transition(&position, &Event::ReceiptArrived(Receipt::Delivered)).unwrap();
+            }
+            if position.state == State::Unknown {
+                let refused_since = !matches!(last, Answer::NoAnswer | Answer::SystemBusy);
+                let cancel_requested = position.cancel_requested;
+                let message = Unresolved { attempts, refused_since, cancel_requested, expired };
+                if let Some(event) = on_unknown.event(message, &policy) {
+                    let after = transition(&position, &event).unwrap();
+                    prop_assert!(after.is_ambiguous(), "the question stays open");
+                    prop_assert!(after.state != State::Queued || (!cancel_requested && !expired));
+                    prop_assert!(after.state != State::Queued || attempts < policy.max_attempts);
+                    position = after;
+                }
+                prop_assert!(on_unknown != OnUnknown::Hold || position.state == State::Unknown);
+                prop_assert!(on_unknown != OnUnknown::GiveUp || position.state == State::Failed);
             }
         }
     }

@@ -1,8 +1,6 @@
 //! One attempt: token, call, what the answer means. Everything that may go wrong here ends in a settlement.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use domain::message::Outcome;
 use domain::retry::{self, Answer, Decision, RetryPolicy, Tried};
@@ -11,14 +9,11 @@ use service::tokens::{Token, TokenError};
 use store::hot::arm::Arm;
 use store::hot::claim::Claimed;
 use store::hot::settle::{Settled, Settlement};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use wechat::client::{CallError, NoAnswer, SendAnswer, SendRequest};
+use tokio::sync::Semaphore;
+use wechat::client::{CallError, Overdue, SendAnswer, SendRequest};
 use wechat::errcode::{self, Class};
 
 use crate::Shared;
-
-/// How long a call is listened to after its time is over: an answer that comes late still tells.
-const LISTEN: Duration = Duration::from_secs(30);
 
 /// An armed message on its way.
 pub(super) struct Call {
@@ -28,8 +23,6 @@ pub(super) struct Call {
     pub(super) arm: Arm,
     /// Calls of this app at the same time.
     pub(super) slots: Arc<Semaphore>,
-    /// Calls that are listened to beyond their time.
-    pub(super) listeners: Arc<Semaphore>,
 }
 
 /// A gate to be closed.
@@ -45,41 +38,59 @@ pub(super) struct Finished {
     pub(super) app: i64,
     pub(super) settlement: Settlement,
     pub(super) closing: Option<Closing>,
-    /// Whether the connection is still listened to: the person has a call open until that is over (I6).
-    pub(super) listening: bool,
+    /// The call itself, where its time was over and it is still under way; and whether an earlier attempt was ambiguous.
+    pub(super) overdue: Option<(Overdue, bool)>,
 }
 
-type Sending = Pin<Box<dyn Future<Output = SendAnswer> + Send>>;
-
 /// An answer in the words of the retry rules, with WeChat's own.
-struct Heard {
-    answer: Answer,
-    errcode: Option<i64>,
-    errmsg: String,
+pub(super) struct Heard {
+    pub(super) answer: Answer,
+    pub(super) errcode: Option<i64>,
+    pub(super) errmsg: String,
+}
+
+/// What came of trying to call.
+enum Reached {
+    Heard(Heard, Option<Overdue>),
+    /// Cancelled, or its time was over, before the call could start (I15).
+    TooLate,
 }
 
 impl Call {
-    /// Makes the call. Where its time is over without an answer, gives too what may still bring one.
-    pub(super) async fn run(self, shared: &Shared) -> (Finished, Option<Listening>) {
+    pub(super) async fn run(self, shared: &Shared) -> Finished {
         let permit = self.slots.acquire().await;
         if permit.is_err() || shared.stop.is_cancelled() {
             let Claimed { queue, due_at, expire_at, .. } = self.message;
-            let settled = Settled::GivenBack { queue, due_at, expire_at };
-            return (self.finish(shared, settled, None, None), None);
+            return self.finish(shared, Settled::GivenBack { queue, due_at, expire_at }, None, None);
         }
-        let mut refreshed = false;
+        let mut refreshed: Option<Heard> = None;
         loop {
-            let (heard, still_open) = self.call(shared, refreshed).await;
+            let (heard, overdue) = match self.call(shared, refreshed.is_some()).await {
+                Reached::Heard(heard, overdue) => (heard, overdue),
+                Reached::TooLate => {
+                    let Claimed { queue, due_at, expire_at, .. } = self.message;
+                    let result = match refreshed {
+                        // Nothing was asked of WeChat: as if it had never been armed.
+                        None => Settled::GivenBack { queue, due_at, expire_at },
+                        Some(_) => Settled::Again { queue, due_at, expire_at, ambiguous: false },
+                    };
+                    return self.finish(shared, result, refreshed, None);
+                }
+            };
             let random = shared.service.entropy().next_u64();
             #[expect(clippy::cast_possible_truncation, reason = "32 of the random bits")]
-            let decision =
-                retry::decide(heard.answer, &self.tried(refreshed), &RetryPolicy::default(), random as u32);
+            let decision = retry::decide(
+                heard.answer,
+                &self.tried(refreshed.is_some()),
+                &RetryPolicy::default(),
+                random as u32,
+            );
             let now = shared.service.now();
             let Claimed { queue, due_at, expire_at, .. } = self.message;
             let (settled, closing) = match decision {
                 Decision::Settle(outcome) => (Settled::Outcome(outcome), None),
                 Decision::Retry { refresh_token: true, .. } => {
-                    refreshed = true;
+                    refreshed = Some(heard);
                     continue;
                 }
                 Decision::Retry { after_ms, ambiguous, .. } => {
@@ -93,18 +104,8 @@ impl Call {
                 }
             };
             let mut finished = self.finish(shared, settled, Some(heard), closing);
-            drop(permit);
-            let listening = still_open
-                .and_then(|sending| Some((sending, Arc::clone(&self.listeners).try_acquire_owned().ok()?)))
-                .map(|(sending, place)| Listening {
-                    settlement: finished.settlement.clone(),
-                    app: finished.app,
-                    tried: self.tried(refreshed),
-                    sending,
-                    _place: place,
-                });
-            finished.listening = listening.is_some();
-            return (finished, listening);
+            finished.overdue = overdue.map(|overdue| (overdue, self.message.ambiguous));
+            return finished;
         }
     }
 
@@ -118,15 +119,15 @@ impl Call {
         }
     }
 
-    async fn call(&self, shared: &Shared, refreshed: bool) -> (Heard, Option<Sending>) {
+    async fn call(&self, shared: &Shared, refreshed: bool) -> Reached {
         let token = match self.token(shared, refreshed).await {
             Ok(token) => token,
-            Err(error) => return (no_token(&error), None),
+            Err(error) => return Reached::Heard(no_token(&error), None),
         };
         let message = &self.message;
         let Ok(data) = serde_json::from_str(&message.data) else {
             let errmsg = "the stored data is unreadable".into();
-            return (Heard { answer: Answer::Permanent, errcode: None, errmsg }, None);
+            return Reached::Heard(Heard { answer: Answer::Permanent, errcode: None, errmsg }, None);
         };
         let request = SendRequest {
             to_user: message.openid.clone(),
@@ -136,19 +137,16 @@ impl Call {
             miniprogram_state: message.version.parse().unwrap_or_default(),
             lang: message.lang.parse().unwrap_or_default(),
         };
+        // Waiting for a slot or a token may have taken long: this is the last moment before the call.
+        let store = shared.service.store();
+        if shared.service.now() >= message.expire_at || store.hints().is_forbidden(message.id) {
+            return Reached::TooLate;
+        }
         let started = tokio::time::Instant::now();
         let client = shared.service.client();
-        let (patience, patient) =
-            (client.call_timeout(), client.with_call_timeout(client.call_timeout() + LISTEN));
-        let app = Arc::clone(&self.app);
-        let mut sending: Sending =
-            Box::pin(async move { patient.send(&app.api_base_url, &token.secret, &request).await });
-        let answer = tokio::time::timeout(patience, &mut sending).await;
+        let (answer, overdue) = client.send_patiently(&self.app.api_base_url, &token.secret, &request).await;
         metrics::histogram!("hongyan_send_seconds").record(started.elapsed().as_secs_f64());
-        match answer {
-            Ok(answer) => (hear(answer), None),
-            Err(_) => (hear(SendAnswer::NoAnswer(NoAnswer::Timeout)), Some(sending)),
-        }
+        Reached::Heard(hear(answer), overdue)
     }
 
     async fn token(&self, shared: &Shared, refreshed: bool) -> Result<Token, TokenError> {
@@ -182,54 +180,13 @@ impl Call {
                 errmsg: heard.map(|heard| heard.errmsg).filter(|_| !accepted),
             },
             closing,
-            listening: false,
+            overdue: None,
         }
     }
 }
 
-/// A call whose time is over and whose connection is still open: what it brings resolves its own attempt's `unknown`,
-/// and nothing else.
-pub(super) struct Listening {
-    settlement: Settlement,
-    app: i64,
-    tried: Tried,
-    sending: Sending,
-    _place: OwnedSemaphorePermit,
-}
-
-impl Listening {
-    /// Listens until an answer comes, the connection ends, or a stop is asked for; gives whose call it was.
-    pub(super) async fn hear(self, shared: &Shared) -> (i64, String) {
-        let person = (self.app, self.settlement.openid.clone());
-        let answer = tokio::select! {
-            () = shared.stop.cancelled() => return person,
-            answer = self.sending => answer,
-        };
-        let heard = hear(answer);
-        let decision = retry::decide(heard.answer, &self.tried, &RetryPolicy::default(), 0);
-        let Decision::Settle(outcome) = decision else { return person };
-        if outcome == Outcome::Unknown {
-            return person;
-        }
-        tracing::info!(message = %self.settlement.id, errcode = heard.errcode, "a late answer came");
-        let accepted = matches!(outcome, Outcome::Accepted { .. });
-        let late = Settlement {
-            at: shared.service.now(),
-            result: Settled::Late(outcome),
-            errcode: heard.errcode,
-            errmsg: Some(heard.errmsg).filter(|_| !accepted),
-            ..self.settlement
-        };
-        match shared.service.store().settle(vec![late]).await {
-            Ok(_) => metrics::counter!("hongyan_late_answers_total").increment(1),
-            // It stays unknown, as it would have without this answer.
-            Err(error) => tracing::error!(%error, "a late answer could not be kept"),
-        }
-        person
-    }
-}
-
-fn hear(answer: SendAnswer) -> Heard {
+/// Says what WeChat's answer means.
+pub(super) fn hear(answer: SendAnswer) -> Heard {
     match answer {
         SendAnswer::Answered { errcode, errmsg, msgid } => {
             Heard { answer: classify(errcode::class(errcode), msgid), errcode: Some(errcode), errmsg }
@@ -255,9 +212,12 @@ fn classify(class: Class, msgid: Option<u64>) -> Answer {
     }
 }
 
+/// Before the reason why there is none: the attempt ended before the send call.
+const NO_TOKEN: &str = "no access token: ";
+
 /// Without a token nothing was sent, whatever the reason.
 fn no_token(error: &TokenError) -> Heard {
-    let errmsg = error.to_string();
+    let errmsg = format!("{NO_TOKEN}{error}");
     let (answer, errcode) = match error {
         TokenError::Call(call) => match &**call {
             CallError::WeChat { errcode, .. } => {

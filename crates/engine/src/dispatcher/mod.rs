@@ -4,6 +4,7 @@
 mod call;
 mod gates;
 mod heads;
+mod late;
 mod outcomes;
 mod rate;
 
@@ -16,14 +17,16 @@ use store::StoreError;
 use store::hot::arm::Arm;
 use store::hot::claim::Claimed;
 use store::hot::enqueue::{Priority, Queue};
-use store::hot::settle::Settled;
+use store::hot::settle::{Settled, Settlement};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
+use wechat::client::Overdue;
 
 use self::call::{Call, Finished};
 use self::gates::{Gates, Passage};
 use self::heads::{Heads, RUN};
+use self::late::Listening;
 use self::rate::Bucket;
 use crate::told::Handle;
 use crate::{Shared, TICK};
@@ -42,52 +45,70 @@ struct AppState {
     concurrency: usize,
 }
 
+/// What the dispatcher learns of calls, once it is durable.
+enum Landed {
+    /// An attempt is settled.
+    Settled(Box<Finished>),
+    /// A call that was listened to further is over, answered or not.
+    Over { app: i64, openid: String },
+}
+
 pub(crate) struct Dispatcher {
     shared: Shared,
     handle: Handle<(Lane, Queue)>,
+    /// Told of queues of unknown messages whose grace is over.
+    unknown: Handle<(Lane, Queue)>,
     tasks: TaskTracker,
     heads: Heads,
     gates: Gates,
     apps: HashMap<i64, AppState>,
     templates: HashMap<i64, String>,
-    /// People with a call under way (I6).
+    /// People with a call under way, those listened to further too (I6).
     flying: HashSet<(i64, String)>,
+    /// Calls that are listened to further.
+    listening: usize,
     outstanding: usize,
     /// Retries that become due.
     later: BTreeSet<(Millis, Lane, Queue)>,
     /// Rotates the order of apps.
     turn: usize,
     finished: mpsc::UnboundedSender<Finished>,
-    durable: mpsc::UnboundedReceiver<Finished>,
-    /// People whose late call is over.
-    over: (mpsc::UnboundedSender<(i64, String)>, mpsc::UnboundedReceiver<(i64, String)>),
-    listeners: Arc<Semaphore>,
+    heard_late: mpsc::UnboundedSender<(i64, Settlement)>,
+    landed: mpsc::UnboundedSender<Landed>,
+    durable: mpsc::UnboundedReceiver<Landed>,
 }
 
 impl Dispatcher {
-    pub(crate) fn start(shared: Shared, tasks: &TaskTracker) -> Handle<(Lane, Queue)> {
+    /// Starts sending; `unknown` is told where messages have stayed unknown long enough.
+    pub(crate) fn start(
+        shared: Shared,
+        tasks: &TaskTracker,
+        unknown: Handle<(Lane, Queue)>,
+    ) -> Handle<(Lane, Queue)> {
         let handle = Handle::default();
         let (finished, to_write) = mpsc::unbounded_channel();
-        let (written, durable) = mpsc::unbounded_channel();
-        tasks.spawn(outcomes::run(shared.clone(), to_write, written));
-        // No more than the calls themselves: a WeChat that hangs must not gather connections.
-        let listeners = Arc::new(Semaphore::new(shared.options.slots));
+        let (heard_late, late) = mpsc::unbounded_channel();
+        let (landed, durable) = mpsc::unbounded_channel();
+        tasks.spawn(outcomes::run(shared.clone(), to_write, landed.clone()));
+        tasks.spawn(late::run(shared.clone(), late, landed.clone()));
         let dispatcher = Self {
             shared,
             handle: handle.clone(),
+            unknown,
             tasks: tasks.clone(),
             heads: Heads::default(),
             gates: Gates::default(),
             apps: HashMap::new(),
             templates: HashMap::new(),
             flying: HashSet::new(),
+            listening: 0,
             outstanding: 0,
             later: BTreeSet::new(),
             turn: 0,
             finished,
+            heard_late,
+            landed,
             durable,
-            over: mpsc::unbounded_channel(),
-            listeners,
         };
         tasks.spawn(dispatcher.run());
         handle
@@ -96,6 +117,9 @@ impl Dispatcher {
     async fn run(mut self) {
         let mut everywhere = true;
         let mut ticks = 0u32;
+        // Not a sleep of each turn: under load no turn lasts so long, and the looks around are due all the same.
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while !self.shared.stop.is_cancelled() {
             if let Err(error) = self.step(everywhere).await {
                 tracing::error!(%error, "the dispatcher could not read or arm; trying again");
@@ -105,15 +129,14 @@ impl Dispatcher {
             tokio::select! {
                 () = self.shared.stop.cancelled() => break,
                 () = self.handle.woken() => {}
-                Some(finished) = self.durable.recv() => self.landed(finished).await,
-                Some(person) = self.over.1.recv() => drop(self.flying.remove(&person)),
-                () = tokio::time::sleep(TICK) => {
+                Some(landed) = self.durable.recv() => self.landed(landed).await,
+                _ = tick.tick() => {
                     ticks = ticks.wrapping_add(1);
                     everywhere = ticks.is_multiple_of(LOOK_EVERY);
                 }
             }
-            while let Ok(finished) = self.durable.try_recv() {
-                self.landed(finished).await;
+            while let Ok(landed) = self.durable.try_recv() {
+                self.landed(landed).await;
             }
         }
     }
@@ -148,7 +171,11 @@ impl Dispatcher {
         self.gates.load(store.gates().await?);
         let now = self.shared.service.now();
         for waiting in store.waiting().await? {
-            if waiting.due_at <= now {
+            if waiting.queue.is_unknown() {
+                if waiting.due_at <= now {
+                    self.unknown.tell([(waiting.lane, waiting.queue)].into(), false);
+                }
+            } else if waiting.due_at <= now {
                 self.heads.note(waiting.lane, waiting.queue);
             } else {
                 self.later.insert((waiting.due_at, waiting.lane, waiting.queue));
@@ -266,8 +293,7 @@ impl Dispatcher {
                 at: now,
             };
             let slots = Arc::clone(&self.state(&app).slots);
-            let listeners = Arc::clone(&self.listeners);
-            calls.push(Call { app, message, template_id, arm, slots, listeners });
+            calls.push(Call { app, message, template_id, arm, slots });
         }
         let armed = match self.shared.service.store().arm(calls.iter().map(|call| call.arm).collect()).await {
             Ok(armed) => armed,
@@ -286,13 +312,10 @@ impl Dispatcher {
                 self.forget(call.app.number, call.message.id, call.message.openid);
                 continue;
             }
-            let (shared, finished, over) = (self.shared.clone(), self.finished.clone(), self.over.0.clone());
+            let (shared, finished) = (self.shared.clone(), self.finished.clone());
             self.tasks.spawn(async move {
-                let (outcome, listening) = call.run(&shared).await;
+                let outcome = call.run(&shared).await;
                 let _ = finished.send(outcome);
-                if let Some(listening) = listening {
-                    let _ = over.send(listening.hear(&shared).await);
-                }
             });
         }
         Ok(())
@@ -314,25 +337,42 @@ impl Dispatcher {
 
     /// Its slot is free, its person may get another message.
     fn forget(&mut self, app: i64, message: MessageId, openid: String) {
-        self.flying.remove(&(app, openid));
-        self.free_slot(app, message);
-    }
-
-    fn free_slot(&mut self, app: i64, message: MessageId) {
         self.heads.release(message);
+        self.flying.remove(&(app, openid));
         self.outstanding = self.outstanding.saturating_sub(1);
         if let Some(state) = self.apps.get_mut(&app) {
             state.outstanding = state.outstanding.saturating_sub(1);
         }
     }
 
+    async fn landed(&mut self, landed: Landed) {
+        match landed {
+            Landed::Settled(finished) => self.settled(*finished).await,
+            Landed::Over { app, openid } => {
+                self.listening = self.listening.saturating_sub(1);
+                self.flying.remove(&(app, openid));
+            }
+        }
+    }
+
+    /// Goes on listening to a call whose time is over, unless too many are listened to.
+    fn listen(&mut self, app: i64, settlement: Settlement, (overdue, ambiguous_before): (Overdue, bool)) {
+        if self.listening >= late::MOST || self.shared.stop.is_cancelled() {
+            return;
+        }
+        self.listening += 1;
+        self.flying.insert((app, settlement.openid.clone()));
+        let listening = Listening { app, settlement, ambiguous_before };
+        let (heard, landed) = (self.heard_late.clone(), self.landed.clone());
+        self.tasks.spawn(listening.run(overdue, self.shared.clone(), heard, landed));
+    }
+
     /// An outcome is durable: its slot is free, its person may get the next message.
-    async fn landed(&mut self, finished: Finished) {
-        let Finished { app, settlement, closing, listening } = finished;
-        if listening {
-            self.free_slot(app, settlement.id);
-        } else {
-            self.forget(app, settlement.id, settlement.openid.clone());
+    async fn settled(&mut self, finished: Finished) {
+        let Finished { app, settlement, closing, overdue } = finished;
+        self.forget(app, settlement.id, settlement.openid.clone());
+        if let Some(overdue) = overdue {
+            self.listen(app, settlement.clone(), overdue);
         }
         if let Settled::Again { queue, due_at, .. } | Settled::GivenBack { queue, due_at, .. } =
             settlement.result

@@ -7,6 +7,7 @@ use domain::message::Outcome;
 use store::hot::settle::{Settled, Settlement};
 use tokio::sync::mpsc;
 
+use super::Landed;
 use super::call::Finished;
 use crate::Shared;
 
@@ -16,7 +17,7 @@ const AGAIN: Duration = Duration::from_millis(200);
 pub(super) async fn run(
     shared: Shared,
     mut finished: mpsc::UnboundedReceiver<Finished>,
-    durable: mpsc::UnboundedSender<Finished>,
+    durable: mpsc::UnboundedSender<Landed>,
 ) {
     let mut batch = Vec::with_capacity(BATCH);
     while finished.recv_many(&mut batch, BATCH).await > 0 {
@@ -30,7 +31,7 @@ pub(super) async fn run(
         for finished in batch.drain(..) {
             count(&finished.settlement.result);
             // A dispatcher that has stopped does not need to know.
-            let _ = durable.send(finished);
+            let _ = durable.send(Landed::Settled(Box::new(finished)));
         }
     }
 }

@@ -13,7 +13,7 @@ use super::accounts::{Book, Key};
 use super::append::Verdict;
 pub use super::pending::Pending;
 use super::receipts::{self, Sent};
-use super::settle::RELEASE;
+use super::settle::{RELEASE, UNQUEUE};
 use super::{hex, json, uuid};
 use crate::erasure::{self, NewErasure};
 use crate::error::StoreError;
@@ -107,11 +107,6 @@ update inbox set pushes = pushes + 1 where id in (select unhex(value) from json_
 const MARK: &str = "
 update inbox set verdict = v->>1, reason = v->>2, effects = v->>3, applied_at = v->>4
 from (select value v from jsonb_each($1)) b where inbox.id = unhex(v->>0)";
-/// A message that waits for its next attempt has arrived by the one before.
-const UNQUEUE: &str = "
-delete from ready where (lane, queue, due_at, id) in
-    (select s.lane, m.queue, s.due_at, s.id from (select value v from json_each($1)) b
-     join message_state s on s.id = unhex(b.v->>1) join message m on m.id = s.id)";
 const RECEIVE: &str = "
 update message_state set state = v->>1, outcome = v->>2, receipt = v->>3, receipt_at = v->>4, receipt_code = v->>5,
     receipt_status = v->>6, msgid = coalesce(msgid, v->>7)

@@ -9,7 +9,6 @@ use sqlx::{Row, SqlitePool};
 use super::enqueue::Queue;
 use super::uuid;
 use crate::error::StoreError;
-use crate::unknowns;
 
 /// A message at the head of its queue, with all that its call needs.
 #[derive(Debug, Clone)]
@@ -116,8 +115,6 @@ pub(crate) async fn queues(readers: &SqlitePool) -> Result<Vec<Waiting>, StoreEr
         .fetch_all(readers)
         .await?
         .iter()
-        // What is watched waits for evidence, not for a call.
-        .filter(|row| row.try_get::<i64, _>(1).ok() != Some(unknowns::WATCH.0))
         .map(|row| {
             Ok(Waiting {
                 lane: Lane(row.try_get(0)?),

@@ -20,6 +20,9 @@ pub const IDEMPOTENCY_LIFE: Millis = 24 * HOUR;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Queue(pub i64);
 
+/// The number beside those of the priorities.
+const UNKNOWN: i64 = 3;
+
 /// How soon a message wants to leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -36,6 +39,16 @@ impl Queue {
     /// The queue of an app's single messages of one priority.
     pub fn single(app: i64, priority: Priority) -> Self {
         Self(app * 4 + priority as i64)
+    }
+
+    /// Where an app's messages stand that stayed `unknown`, until its policy is asked. Nothing is sent from here.
+    pub fn unknown(app: i64) -> Self {
+        Self(app * 4 + UNKNOWN)
+    }
+
+    /// Whether it is such a queue.
+    pub fn is_unknown(self) -> bool {
+        self.0 % 4 == UNKNOWN
     }
 
     /// The app and priority of a queue of single messages.

@@ -109,8 +109,11 @@ pub(crate) fn owner(chain: &[Sent], msgid: Option<i64>) -> Option<usize> {
     {
         return Some(at);
     }
+    // By the time of the attempt: one that was sent again keeps its place in the chain.
     let oldest = |fits: &dyn Fn(&Sent) -> bool| {
-        chain.iter().rposition(|sent| sent.position.receipt.is_none() && fits(sent))
+        let open =
+            chain.iter().enumerate().rev().filter(|(_, sent)| sent.position.receipt.is_none() && fits(sent));
+        open.min_by_key(|(_, sent)| sent.attempt_at).map(|(at, _)| at)
     };
     let nameless = |sent: &Sent| sent.msgid.is_none() || msgid.is_none();
     oldest(&|sent| sent.position.state == State::Accepted && nameless(sent))
@@ -153,5 +156,8 @@ mod tests {
         assert_eq!(owner(&[sent(State::Queued, None)], Some(9)), Some(0), "waits for its retry");
         assert_eq!(owner(&[sent(State::Failed, None)], Some(9)), Some(0), "given up");
         assert_eq!(owner(&[], Some(9)), None);
+        let again = Sent { attempt_at: 20, ..sent(Accepted, None) };
+        let between = Sent { attempt_at: 10, ..sent(Accepted, None) };
+        assert_eq!(owner(&[between, again], Some(9)), Some(0), "sent before the resend of an older one");
     }
 }

@@ -11,11 +11,10 @@ use uuid::Uuid;
 
 use super::accounts::{Book, Key};
 use super::enqueue::Queue;
-use super::{hex, json, uuid};
+use super::{hex, json, receipts, unknown, uuid};
 use crate::error::StoreError;
 use crate::sqlite::batch::Batch;
 use crate::sqlite::writer::Context;
-use crate::unknowns;
 
 /// What became of one attempt.
 #[derive(Debug, Clone)]
@@ -71,7 +70,8 @@ pub enum Settled {
     },
     /// The owner of the attempt is gone and nobody knows.
     OwnerLost,
-    /// An answer that came when the attempt had been given up as `unknown`: evidence for that attempt, for nothing else.
+    /// The attempt was settled as `unknown`, and now its answer is here after all. It resolves that attempt and nothing
+    /// else: where the message has gone on, or is known by other evidence, it does not count.
     Late(Outcome),
 }
 
@@ -83,11 +83,12 @@ const LAND: &str = "
 delete from in_flight where (lane, id, attempt, epoch) in
     (select v->>0, unhex(v->>1), v->>2, v->>3 from (select value v from jsonb_each($1)))";
 const AND_TELL: &str = " returning id, attempt, epoch";
-/// A late answer lands where its attempt is still the last one, and the person was not erased meanwhile.
+/// A late answer counts where its attempt is still the last one, and the person was not erased meanwhile.
 const LATE: &str = "
-select s.id, s.attempts from (select value v from json_each($1)) b
-join message_state s on s.id = unhex(b.v->>0) and s.attempts = b.v->>1
-join message m on m.id = s.id and m.openid <> ''";
+select s.id, s.state, s.outcome, s.receipt, s.cancel_requested from (select value v from json_each($1)) b
+join message_state s on s.id = unhex(b.v->>1) and s.attempts = b.v->>2
+join message m on m.id = s.id and m.openid <> ''
+where not exists (select 1 from in_flight f where f.lane = b.v->>0 and f.id = s.id)";
 const POSITIONS: &str = "
 select json_group_array(json_array(hex(s.id), s.state, s.outcome, s.receipt, s.cancel_requested, s.linked))
 from (select unhex(value) id from json_each($1)) b join message_state s on s.id = b.id";
@@ -105,6 +106,11 @@ on conflict do nothing";
 pub(crate) const RELEASE: &str = "
 delete from reserved where (lane, template, openid, id) in
     (select v->>0, v->>1, v->>2, unhex(v->>3) from (select value v from jsonb_each($1)))";
+/// Takes messages out of the queue that they wait in: known to have arrived, or to be taken, by an attempt before.
+pub(crate) const UNQUEUE: &str = "
+delete from ready where (lane, queue, due_at, id) in
+    (select s.lane, m.queue, s.due_at, s.id from (select value v from json_each($1)) b
+     join message_state s on s.id = unhex(b.v->>1) join message m on m.id = s.id)";
 const REQUEUE: &str = "
 insert into ready (lane, queue, due_at, id, expire_at)
 select v->>0, v->>1, v->>2, unhex(v->>3), v->>4 from (select value v from jsonb_each($1))";
@@ -126,7 +132,9 @@ impl Batch for Settle {
         let may =
             |item: &Settlement| !item.result.requeues() || epochs.get(&item.lane.0) == Some(&item.epoch);
         let mut landed = land(db, items.iter().filter(|item| may(item) && !item.result.is_late())).await?;
-        landed.extend(late(db, items.iter().filter(|item| item.result.is_late())).await?);
+        if items.iter().any(|item| item.result.is_late()) {
+            landed.extend(late(db, items.iter().filter(|item| item.result.is_late())).await?);
+        }
         // An attempt that two callers of one commit settle is settled once: it is taken out of the set.
         let counted: Vec<bool> = items
             .iter()
@@ -142,12 +150,12 @@ impl Batch for Settle {
 }
 
 impl Settled {
-    fn is_late(self) -> bool {
-        matches!(self, Self::Late(_))
-    }
-
     fn requeues(self) -> bool {
         matches!(self, Self::Again { .. } | Self::GivenBack { .. })
+    }
+
+    fn is_late(self) -> bool {
+        matches!(self, Self::Late(_))
     }
 }
 
@@ -183,22 +191,26 @@ async fn land(
         .collect()
 }
 
+/// The late answers that still find their attempt unresolved: it is the message's last one, it is not in flight, and the
+/// transition table lets the answer speak.
 async fn late(
     db: &mut SqliteConnection,
     items: impl Iterator<Item = &Settlement>,
 ) -> Result<HashSet<(Uuid, i64, i64)>, StoreError> {
-    let asked: HashMap<(Uuid, i64), i64> =
-        items.map(|item| ((item.id.0, item.attempt), item.epoch)).collect();
-    if asked.is_empty() {
-        return Ok(HashSet::new());
-    }
-    let rows: Vec<_> = asked.keys().map(|(id, attempt)| (hex(*id), attempt)).collect();
-    let mut landed = HashSet::new();
+    let items: HashMap<Uuid, &Settlement> = items.map(|item| (item.id.0, item)).collect();
+    let rows: Vec<_> = items.values().map(|item| (item.lane.0, hex(item.id.0), item.attempt)).collect();
+    let mut found = HashSet::new();
     for row in sqlx::query(LATE).bind(json(&rows)?).fetch_all(db).await? {
-        let (id, attempt) = (uuid(row.try_get(0)?)?, row.try_get(1)?);
-        landed.extend(asked.get(&(id, attempt)).map(|epoch| (id, attempt, *epoch)));
+        let id = uuid(&row.try_get::<Vec<u8>, _>(0)?)?;
+        let before = receipts::position(&row, 1)?;
+        found.extend(
+            items
+                .get(&id)
+                .filter(|item| transition(&before, &event(item)).is_ok())
+                .map(|item| (id, item.attempt, item.epoch)),
+        );
     }
-    Ok(landed)
+    Ok(found)
 }
 
 /// Columns of [`WRITE`].
@@ -242,18 +254,14 @@ async fn settle(
     let keys = touching.map(|item| (key(item), context.templates.kind(item.template)));
     let mut book = Book::load(db, keys).await?;
     let mut writes = Writes::default();
+    let (mut unresolved, mut unqueued) = (Vec::new(), Vec::new());
     let now = items.iter().map(|item| item.at).max().unwrap_or(0);
     for item in items {
         let Some((before, linked)) = positions.get(&item.id.0) else { continue };
-        let after = match transition(before, &event(item)) {
-            Ok(after) => after,
-            // Something else has told meanwhile.
-            Err(_) if item.result.is_late() => continue,
-            Err(refusal) => {
-                tracing::error!(message = %item.id, %refusal, "an outcome does not fit the message's state");
-                *before
-            }
-        };
+        let after = transition(before, &event(item)).unwrap_or_else(|refusal| {
+            tracing::error!(message = %item.id, %refusal, "an outcome does not fit the message's state");
+            *before
+        });
         let mut link = None;
         if let Some(outcome) = after.outcome.filter(|outcome| before.outcome != Some(*outcome)) {
             let key = key(item);
@@ -272,10 +280,20 @@ async fn settle(
                 link = Some(book.link_sent(&key, item.id.0));
             }
         }
+        if after.state == State::Unknown && before.state != State::Unknown {
+            unresolved.push((hex(item.id.0), item.at));
+        }
+        if before.state == State::Queued {
+            unqueued.push((item.lane.0, hex(item.id.0)));
+        }
         writes.add(item, after, link);
     }
     book.write(db, &context.ledger_ids, now).await?;
-    writes.write(db).await
+    if !unqueued.is_empty() {
+        sqlx::query(UNQUEUE).bind(json(&unqueued)?).execute(&mut *db).await?;
+    }
+    writes.write(db).await?;
+    unknown::watch(db, &unresolved).await
 }
 
 pub(crate) fn event(item: &Settlement) -> Event {
@@ -340,10 +358,6 @@ impl<'a> Writes<'a> {
                 ambiguous,
             )),
             Settled::Outcome(_) | Settled::OwnerLost | Settled::Late(_) => {}
-        }
-        if after.state == State::Unknown && !item.result.is_late() {
-            // A place from which the app's policy finds it when its time has come.
-            self.requeued.push((item.lane.0, unknowns::WATCH.0, item.at, id.clone(), Millis::MAX));
         }
         if !after.state.is_open() {
             self.released.push((item.lane.0, item.template, &item.openid, id.clone()));

@@ -37,7 +37,11 @@ pub(crate) async fn what_may_have_been_sent_cannot_be_unsent(bed: &Bed) {
     bed.settle(&flight, flight.again(bed.now(), true)).await;
     let (_, after) = bed.store.cancel(APP, id).await.unwrap().unwrap();
     assert_eq!((after.state, after.cancel_requested), (State::Unknown, true));
-    assert!(bed.store.waiting().await.unwrap().is_empty());
+    let waiting = bed.store.waiting().await.unwrap();
+    assert!(
+        waiting.iter().all(|waiting| waiting.queue.is_unknown()),
+        "nothing waits to be sent: {waiting:?}"
+    );
     assert_eq!(bed.stored(id).await.attempts.len(), 1);
     // Its receipt may still come.
     bed.receipt(&a, Some(1), 0).await;

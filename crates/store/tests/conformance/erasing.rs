@@ -4,6 +4,7 @@ use domain::message::{Outcome, State};
 use store::erasure::{Erased, Erasure, PERSON, Walk};
 use store::hot::append::{InboxKind, Verdict};
 use store::hot::apply::{ActKind, Application, ToApply};
+use store::hot::enqueue::Queue;
 use store::hot::settle::Settled;
 use store::messages::MessageFilter;
 
@@ -123,7 +124,8 @@ pub(crate) async fn a_late_answer_brings_nobody_back(bed: &Bed) {
     assert!(!bed.settle(&flight, Settled::Late(Outcome::Accepted { msgid: None })).await);
     assert_eq!(bed.state(id).await, State::Unknown);
     assert!(bed.store.subscriptions_of(APP, &a, None).await.unwrap().is_empty());
-    assert!(bed.store.watched(bed.now(), 10).await.unwrap().is_empty(), "no policy sends it again");
+    let due = bed.store.unknown_due(id.lane(), Queue::unknown(APP), bed.now() + HOUR, 10).await.unwrap();
+    assert!(due.is_empty(), "no policy sends it again");
 }
 
 pub(crate) async fn another_epoch_erases_nothing(bed: &Bed) {

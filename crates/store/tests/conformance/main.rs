@@ -23,6 +23,7 @@ mod rare;
 mod receipts;
 mod relaying;
 mod settling;
+mod unknown;
 
 macro_rules! suite {
     ($engine:ident: $($room:ident { $($case:ident),+ $(,)? })+) => {
@@ -66,6 +67,12 @@ suite! { sqlite:
         unknown_keeps_its_reservation, a_retry_waits_again, what_is_given_back_has_not_been_tried,
         only_its_own_attempt_and_epoch_settle, a_cancel_while_sending_forbids_the_retry,
         a_batch_settles_one_person_several_times, a_long_term_send_spends_nothing, what_an_owner_lost_is_unknown,
+    }
+    unknown {
+        a_policy_sends_again, a_policy_gives_up, evidence_and_people_come_before_a_policy,
+        another_epoch_follows_nothing_up, each_attempt_has_its_own_grace, however_it_became_unknown_it_has_a_place,
+        a_late_answer_resolves_its_unknown, a_late_answer_and_a_receipt_come_in_any_order,
+        a_late_answer_speaks_of_no_other_attempt,
     }
     receipts {
         a_receipt_finds_its_msgid, without_msgids_receipts_come_in_send_order, several_receipts_of_one_batch,

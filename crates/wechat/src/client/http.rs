@@ -7,6 +7,7 @@
 //! being written: with keep-alive one cannot see from outside how much of *this* request went out.
 
 use std::error::Error;
+use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -26,6 +27,8 @@ use super::ClientConfig;
 use super::error::{BuildError, Fault, NoAnswer, NotSent};
 
 type BoxError = Box<dyn Error + Send + Sync>;
+/// A call that has not come to its end.
+pub(super) type UnderWay = Pin<Box<dyn Future<Output = Result<Bytes, Fault>> + Send>>;
 type Connector = BoxCloneSyncService<Uri, MaybeHttpsStream<TokioIo<TcpStream>>, BoxError>;
 
 /// Calls WeChat's server. Cloning is cheap; clones share their connections.
@@ -70,11 +73,6 @@ impl Client {
         Ok(Self { pool, call_timeout })
     }
 
-    /// How long a whole call may take.
-    pub fn call_timeout(&self) -> Duration {
-        self.call_timeout
-    }
-
     /// The same client with another time for a whole call: for calls that take WeChat longer (`callback_check`) or may
     /// take less. Connections are shared, and so is the time for connecting: with less than that for the whole call, a
     /// connection that never comes about counts as a call without an answer.
@@ -90,9 +88,35 @@ impl Client {
         body: Option<Bytes>,
         limit: usize,
     ) -> Result<Bytes, Fault> {
-        let request = request(target, body).ok_or(Fault::NotSent(NotSent::BadAddress))?;
-        let call = async {
-            let answer = self.pool.request(request).await.map_err(|error| told(&error))?;
+        let call = self.begin(target, body, limit);
+        timeout(self.call_timeout, call).await.unwrap_or(Err(Fault::NoAnswer(NoAnswer::Timeout)))
+    }
+
+    /// As [`exchange`](Self::exchange); where the time runs out the call is not given up but handed back, still under way.
+    pub(super) async fn patient_exchange(
+        &self,
+        target: Option<Uri>,
+        body: Option<Bytes>,
+        limit: usize,
+    ) -> Result<Result<Bytes, Fault>, UnderWay> {
+        let mut call: UnderWay = Box::pin(self.begin(target, body, limit));
+        match timeout(self.call_timeout, &mut call).await {
+            Ok(answer) => Ok(answer),
+            Err(_) => Err(call),
+        }
+    }
+
+    /// The call itself, without a limit of time.
+    fn begin(
+        &self,
+        target: Option<Uri>,
+        body: Option<Bytes>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Bytes, Fault>> + Send + 'static {
+        let pool = self.pool.clone();
+        async move {
+            let request = request(target, body).ok_or(Fault::NotSent(NotSent::BadAddress))?;
+            let answer = pool.request(request).await.map_err(|error| told(&error))?;
             if !answer.status().is_success() {
                 return Err(Fault::NoAnswer(NoAnswer::Http(answer.status().as_u16())));
             }
@@ -101,8 +125,7 @@ impl Client {
                 Err(error) if error.is::<LengthLimitError>() => Err(Fault::NoAnswer(NoAnswer::TooLong)),
                 Err(error) => Err(Fault::NoAnswer(NoAnswer::Cut(chain(error.as_ref())))),
             }
-        };
-        timeout(self.call_timeout, call).await.unwrap_or(Err(Fault::NoAnswer(NoAnswer::Timeout)))
+        }
     }
 
     /// Makes one call to a server that need not be WeChat's and gives status, media type and body.

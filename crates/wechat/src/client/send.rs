@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
+use std::time::Duration;
 
 use bytes::Bytes;
 use secrecy::{ExposeSecret, SecretString};
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::Client;
 use super::error::{Fault, NoAnswer, NotSent};
-use super::http::address;
+use super::http::{UnderWay, address};
 use super::json::{Id, Text, Whole, errmsg, object};
 use crate::callback::UnknownWord;
 
@@ -178,15 +179,60 @@ impl Client {
     pub async fn send_bytes(&self, base: &str, token: &SecretString, body: Bytes) -> SendAnswer {
         let token = token.expose_secret();
         let target = address(base, PATH, &[("access_token", token)]);
-        match self.exchange(target, Some(body), LIMIT).await {
-            Ok(answer) => read(&answer, token),
-            Err(Fault::NotSent(why)) => SendAnswer::NotSent(why),
-            Err(Fault::NoAnswer(why)) => SendAnswer::NoAnswer(why),
+        told(self.exchange(target, Some(body), LIMIT).await, token)
+    }
+
+    /// As [`send`](Self::send); where the time for the call runs out ([`NoAnswer::Timeout`]) the call comes back too, still
+    /// under way, for whoever wants to hear a late answer.
+    pub async fn send_patiently(
+        &self,
+        base: &str,
+        token: &SecretString,
+        request: &SendRequest,
+    ) -> (SendAnswer, Option<Overdue>) {
+        let target = address(base, PATH, &[("access_token", token.expose_secret())]);
+        match self.patient_exchange(target, Some(request.to_bytes()), LIMIT).await {
+            Ok(answer) => (told(answer, token.expose_secret()), None),
+            Err(call) => {
+                let overdue = Overdue { call, token: token.clone() };
+                (SendAnswer::NoAnswer(NoAnswer::Timeout), Some(overdue))
+            }
         }
     }
 }
 
-/// Reads the answer. An object with none of `errcode`, `errmsg` and `msgid` is not WeChat's, and promises nothing.
+/// A send call that has not been answered in time and is still under way. Dropping it closes its connection.
+pub struct Overdue {
+    call: UnderWay,
+    token: SecretString,
+}
+
+impl Overdue {
+    /// Waits for the answer so much longer; [`NoAnswer::Timeout`] where it does not come.
+    pub async fn answer(self, patience: Duration) -> SendAnswer {
+        match tokio::time::timeout(patience, self.call).await {
+            Ok(answer) => told(answer, self.token.expose_secret()),
+            Err(_) => SendAnswer::NoAnswer(NoAnswer::Timeout),
+        }
+    }
+}
+
+impl std::fmt::Debug for Overdue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Overdue").finish_non_exhaustive()
+    }
+}
+
+fn told(answer: Result<Bytes, Fault>, token: &str) -> SendAnswer {
+    match answer {
+        Ok(answer) => read(&answer, token),
+        Err(Fault::NotSent(why)) => SendAnswer::NotSent(why),
+        Err(Fault::NoAnswer(why)) => SendAnswer::NoAnswer(why),
+    }
+}
+
+/// Reads the answer. An object with none of `errcode`, `errmsg` and `msgid` is not WeChat's, and promises nothing; nor
+/// does an `errmsg` alone that says anything but `ok`: a proxy's trouble must not pass for an accepted message.
 fn read(answer: &[u8], token: &str) -> SendAnswer {
     #[derive(Deserialize)]
     struct Answer {
@@ -198,7 +244,10 @@ fn read(answer: &[u8], token: &str) -> SendAnswer {
         msgid: Option<Id>,
     }
     match object::<Answer>(answer) {
-        Some(Answer { errcode: None, errmsg: None, msgid: None }) | None => {
+        None => SendAnswer::NoAnswer(NoAnswer::NotJson),
+        Some(Answer { errcode: None, errmsg, msgid: None })
+            if errmsg.as_ref().is_none_or(|said| !said.0.trim().eq_ignore_ascii_case("ok")) =>
+        {
             SendAnswer::NoAnswer(NoAnswer::NotJson)
         }
         Some(answer) => SendAnswer::Answered {

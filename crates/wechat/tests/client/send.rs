@@ -1,9 +1,12 @@
 //! The send call.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use wechat::client::{CardLang, Client, MiniProgramState, NoAnswer, NotSent, SendAnswer, SendRequest};
 
 use super::server::{Act, Server, closing_server, http, ok};
@@ -125,6 +128,7 @@ async fn what_is_not_wechats_json_is_no_answer() {
         "",
         "{}",
         r#"{"status":"ok"}"#,
+        r#"{"errmsg":"upstream connect error"}"#,
         r#"{"errcode":"#,
         r#"{"errcode":"ok"}"#,
         r#"{"errcode":0.5}"#,
@@ -178,6 +182,32 @@ async fn a_hanging_server_is_no_answer_in_time() {
         let expected = SendAnswer::NoAnswer(NoAnswer::Timeout);
         assert_eq!(send_by(&impatient(), act).await, (expected, 1));
     }
+}
+
+#[tokio::test]
+async fn a_late_answer_is_heard_by_who_goes_on_listening() {
+    for (body, expected) in [
+        (r#"{"errcode":0,"errmsg":"ok","msgid":7}"#, answered(0, "ok", Some(7))),
+        (r#"{"errcode":43101,"errmsg":"no grant"}"#, answered(43101, "no grant", None)),
+        ("<html>", SendAnswer::NoAnswer(NoAnswer::NotJson)),
+    ] {
+        let told = Arc::new(Notify::new());
+        let server = Server::start(Act::Held(Arc::clone(&told), ok(body))).await;
+        let (answer, overdue) = impatient().send_patiently(&server.base, &token(), &request("oG")).await;
+        assert_eq!(answer, SendAnswer::NoAnswer(NoAnswer::Timeout));
+        let overdue = overdue.unwrap();
+        assert!(!format!("{overdue:?}").contains(TOKEN));
+        told.notify_one();
+        assert_eq!(overdue.answer(Duration::from_secs(20)).await, expected, "{body}");
+        assert_eq!(server.seen().len(), 1, "the same call");
+    }
+    let server = Server::start(Act::Hang).await;
+    let (_, overdue) = impatient().send_patiently(&server.base, &token(), &request("oG")).await;
+    let expected = SendAnswer::NoAnswer(NoAnswer::Timeout);
+    assert_eq!(overdue.unwrap().answer(Duration::from_millis(10)).await, expected);
+    let server = Server::start(Act::Write(ok(r#"{"errcode":0,"errmsg":"ok"}"#))).await;
+    let (answer, overdue) = client().send_patiently(&server.base, &token(), &request("oG")).await;
+    assert!(answer == answered(0, "ok", None) && overdue.is_none());
 }
 
 #[tokio::test]

@@ -16,6 +16,8 @@ pub(crate) enum Act {
     WriteAndClose(Vec<u8>),
     /// Never answers.
     Hang,
+    /// Writes these bytes once it is told to, and keeps the connection.
+    Held(Arc<tokio::sync::Notify>, Vec<u8>),
 }
 
 #[derive(Clone)]
@@ -60,6 +62,10 @@ async fn serve(mut stream: TcpStream, act: Act, seen: Arc<Mutex<Vec<String>>>) {
             Act::Write(bytes) => stream.write_all(bytes).await.unwrap(),
             Act::WriteAndClose(bytes) => return stream.write_all(bytes).await.unwrap(),
             Act::Hang => std::future::pending().await,
+            Act::Held(told, bytes) => {
+                told.notified().await;
+                stream.write_all(bytes).await.unwrap();
+            }
         }
     }
 }
