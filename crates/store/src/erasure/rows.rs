@@ -132,7 +132,7 @@ pub(crate) fn messages(
     ids: Vec<String>,
 ) -> BoxFuture<'_, Result<Written, StoreError>> {
     Box::pin(async move {
-        let (ids, under_way, _) = at_rest(db, &ids).await?;
+        let (ids, under_way, _) = at_rest(db, &ids, |_| true).await?;
         let batch = json(&ids)?;
         for statement in BLANK_MESSAGES {
             sqlx::query(statement).bind(&batch).execute(&mut *db).await?;
@@ -147,7 +147,7 @@ pub(crate) async fn values(
     ids: &[String],
     kinds: Option<&[String]>,
 ) -> Result<Written, StoreError> {
-    let (ids, under_way, data) = at_rest(db, ids).await?;
+    let (ids, under_way, data) = at_rest(db, ids, |data| blanked(data, kinds).is_some()).await?;
     let rows: Vec<(String, String)> = ids
         .into_iter()
         .zip(data)
@@ -159,14 +159,18 @@ pub(crate) async fn values(
     Ok(Written { count: rows.len() as u64, under_way })
 }
 
-/// Those of some messages that are not being sent (what waits is ended first), with their data.
+/// Those of some messages that it concerns and that are not being sent (what waits is ended first), with their data.
 async fn at_rest(
     db: &mut SqliteConnection,
     ids: &[String],
+    concerns: impl Fn(&str) -> bool,
 ) -> Result<(Vec<String>, bool, Vec<String>), StoreError> {
     let (mut resting, mut data, mut under_way) = (Vec::new(), Vec::new(), false);
     for row in sqlx::query(STATES).bind(json(ids)?).fetch_all(&mut *db).await? {
-        let id = MessageId(uuid(row.try_get(0)?)?);
+        let (id, text): (_, String) = (MessageId(uuid(row.try_get(0)?)?), row.try_get(2)?);
+        if !concerns(&text) {
+            continue;
+        }
         match state(&row)? {
             State::Sending => {
                 under_way = true;
@@ -177,7 +181,7 @@ async fn at_rest(
             _ => {}
         }
         resting.push(hex(id.0));
-        data.push(row.try_get(2)?);
+        data.push(text);
     }
     Ok((resting, under_way, data))
 }

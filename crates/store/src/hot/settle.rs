@@ -83,9 +83,11 @@ const LAND: &str = "
 delete from in_flight where (lane, id, attempt, epoch) in
     (select v->>0, unhex(v->>1), v->>2, v->>3 from (select value v from jsonb_each($1)))";
 const AND_TELL: &str = " returning id, attempt, epoch";
+/// A late answer counts where its attempt is still the last one, and the person was not erased meanwhile.
 const LATE: &str = "
 select s.id, s.state, s.outcome, s.receipt, s.cancel_requested from (select value v from json_each($1)) b
 join message_state s on s.id = unhex(b.v->>1) and s.attempts = b.v->>2
+join message m on m.id = s.id and m.openid <> ''
 where not exists (select 1 from in_flight f where f.lane = b.v->>0 and f.id = s.id)";
 const POSITIONS: &str = "
 select json_group_array(json_array(hex(s.id), s.state, s.outcome, s.receipt, s.cancel_requested, s.linked))
