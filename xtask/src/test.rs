@@ -32,6 +32,9 @@ pub(crate) struct Options {
     /// Runs only the tests with this in their name, and no demo
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
+    /// Also runs the tests that take minutes each
+    #[arg(long)]
+    long: bool,
     /// Leaves out the run of `hongyan demo --once`, for which the binary is built in release mode
     #[arg(long)]
     skip_demo: bool,
@@ -60,7 +63,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<bool> {
     }
     if ready {
         let filter = options.filter.as_deref();
-        steps.run("cargo test", || run::tests(root, &machine, filter, &mut results));
+        steps.run("cargo test", || run::tests(root, &machine, filter, options.long, &mut results));
         if filter.is_none() && !options.skip_demo {
             let built = steps.run("build of the demo", || run::build_demo(root));
             if built {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use service::callback::Answer;
+use service::callback::{Answer, Received};
 use service::{App, Problem};
 use wechat::callback::Query;
 
@@ -25,10 +25,11 @@ pub(crate) async fn push(
     State(api): State<Api>,
     Path(app_id): Path<String>,
     uri: Uri,
+    headers: HeaderMap,
     body: PushBody,
 ) -> Response {
     match api.service.app(&app_id).await {
-        Ok(app) => take(&api, &app, &uri, body).await,
+        Ok(app) => take(&api, &app, &uri, &headers, body).await,
         Err(problem) => refuse(problem),
     }
 }
@@ -47,22 +48,25 @@ pub(crate) async fn alias(
     };
     match (app, method) {
         (Some(app), Method::GET) => answer("verify", api.service.verify_callback(&app, &query(&uri))),
-        (Some(app), Method::POST) => take(&api, &app, &uri, body).await,
+        (Some(app), Method::POST) => take(&api, &app, &uri, &headers, body).await,
         (Some(_), _) => StatusCode::METHOD_NOT_ALLOWED.into_response(),
-        (None, _) => {
-            drop(headers);
-            no_route().into_response()
-        }
+        (None, _) => no_route().into_response(),
     }
 }
 
-async fn take(api: &Api, app: &App, uri: &Uri, body: PushBody) -> Response {
+async fn take(api: &Api, app: &App, uri: &Uri, headers: &HeaderMap, body: PushBody) -> Response {
     let body = match body {
         PushBody::Whole(body) => body,
         PushBody::TooLarge => return too_large(app),
         PushBody::Broken => return StatusCode::BAD_REQUEST.into_response(),
     };
-    match api.service.take_callback(app, &query(uri), &body).await {
+    let received = Received {
+        query: &query(uri),
+        query_string: uri.query().unwrap_or_default(),
+        content_type: headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()),
+        body: &body,
+    };
+    match api.service.take_callback(app, &received).await {
         Ok(taken) => answer("push", taken),
         Err(problem) => refuse(problem),
     }
@@ -92,7 +96,12 @@ fn answer(what: &'static str, answer: Answer) -> Response {
     match answer {
         Answer::Text(text) => ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response(),
         Answer::Reply { body, content_type } => {
-            ([(header::CONTENT_TYPE, HeaderValue::from_static(content_type))], body).into_response()
+            let mut response = body.into_response();
+            response.headers_mut().remove(header::CONTENT_TYPE);
+            if let Some(value) = content_type.and_then(|text| HeaderValue::from_str(&text).ok()) {
+                response.headers_mut().insert(header::CONTENT_TYPE, value);
+            }
+            response
         }
         Answer::Refused { status, detail, .. } => {
             (StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST), detail).into_response()

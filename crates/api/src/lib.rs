@@ -4,6 +4,7 @@ mod auth;
 mod body;
 mod callback;
 mod callback_body;
+mod csv;
 mod docs;
 mod health;
 mod language;
@@ -11,5 +12,5 @@ mod problem;
 mod routes;
 mod server;
 
-pub use health::install_metrics;
+pub use health::{install_metrics, keep_metrics};
 pub use server::{Api, openapi};

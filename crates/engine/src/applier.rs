@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use domain::clock::SECOND;
 use domain::{InboxId, Millis};
+use service::erasure;
 use service::fresh::FreshPush;
 use store::StoreError;
 use store::hot::append::Verdict;
@@ -138,8 +139,14 @@ impl Applier {
             at: self.shared.service.now(),
             acts: Vec::new(),
             set_aside: None,
+            erase: None,
         };
         match push {
+            Ok(push) if let Some(what) = erasure::demand(&push) => {
+                let store = self.shared.service.store();
+                to_apply.openid = push.open_id.unwrap_or_default();
+                to_apply.erase = Some(store.new_erasure(id, what.to_stored(), &to_apply.openid));
+            }
             Ok(push) => {
                 let at = push.create_time.saturating_mul(SECOND);
                 to_apply.acts = acts(push.kind, at, received_at);

@@ -2,9 +2,12 @@
 
 mod applier;
 mod dispatcher;
+mod eraser;
+mod relay;
 mod sweeper;
 mod told;
 mod unknown;
+mod upkeep;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,6 +74,9 @@ impl Engine {
         let unknown = unknown::start(shared.clone(), &tasks);
         let dispatcher = dispatcher::Dispatcher::start(shared.clone(), &tasks, unknown);
         tasks.spawn(sweeper::run(shared.clone()));
+        tasks.spawn(relay::run(shared.clone()));
+        tasks.spawn(upkeep::run(shared.clone()));
+        tasks.spawn(eraser::run(shared.clone()));
         tasks.spawn(route_hints(shared.clone(), applier, dispatcher));
         tasks.close();
         Ok(Self { stop: shared.stop, tasks })

@@ -34,6 +34,7 @@ pub(crate) struct Global {
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "parsed once")]
 pub(crate) enum Command {
     /// Plays the whole loop with a simulated WeChat, in a throw-away directory
     Demo(Demo),
@@ -185,7 +186,11 @@ pub(crate) struct AppSet {
     pub(crate) secret: Secret,
     #[command(flatten)]
     pub(crate) push: Push,
-    /// A setting: rate_per_second=300, concurrency=64, on_unknown=hold|resend|give_up, customer_service=transfer|silent, callback_tolerance=3600
+    /// Ends at once the callback keys that earlier changes replaced
+    #[arg(long)]
+    pub(crate) end_previous_keys: bool,
+    /// A setting: rate_per_second=300, concurrency=64, on_unknown=hold|resend|give_up, customer_service=transfer|silent|relay, callback_tolerance=3600,
+    /// relay_url=https://…, previous_keys_hours=24
     #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = pair)]
     pub(crate) settings: Vec<(String, String)>,
 }
@@ -234,6 +239,18 @@ pub(crate) struct Push {
     /// A second callback path, such as /user; empty removes it
     #[arg(long, value_name = "PATH")]
     pub(crate) alias: Option<String>,
+    /// The third-party platform whose keys these are (XML, safe mode); empty where they are the app's own again
+    #[arg(long, value_name = "APPID")]
+    pub(crate) platform_appid: Option<String>,
+    /// Where access tokens come from: `wechat`, or the URL of the team's own token server [default: wechat]
+    #[arg(long, value_name = "wechat|URL")]
+    pub(crate) token_source: Option<String>,
+    /// Reads the header for that URL (`Authorization: Bearer …`) from a file
+    #[arg(long, value_name = "FILE", requires = "token_source", conflicts_with = "token_header_env")]
+    pub(crate) token_header_file: Option<PathBuf>,
+    /// Reads the header for that URL from an environment variable
+    #[arg(long, value_name = "VAR", requires = "token_source")]
+    pub(crate) token_header_env: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

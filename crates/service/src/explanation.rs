@@ -18,6 +18,12 @@ pub(crate) fn of(app: &App, message: &StoredMessage, gate: Option<&Gate>, lang: 
     };
     let errmsg = message.errmsg.as_deref().unwrap_or_default();
     let by_code = |code: i64| errcode::explain(code, errmsg, lang);
+    if message.openid.is_empty() {
+        return pick(
+            "该用户的数据已删除，这里只保留消息的状态。",
+            "This person's data was erased; only the message's state is kept.",
+        );
+    }
     match (message.position.state, message.errcode) {
         (State::Delivered, _) => {
             pick("已送达：微信的送达回执确认成功。", "Delivered: WeChat's receipt confirms it.")

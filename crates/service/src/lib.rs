@@ -3,6 +3,7 @@
 pub mod apps;
 pub mod callback;
 pub mod checks;
+pub mod erasure;
 mod explanation;
 pub mod fresh;
 pub mod inbox;
@@ -10,9 +11,12 @@ pub mod keys;
 pub mod messages;
 pub mod problem;
 mod recipient;
+mod registering;
+mod relay;
 pub mod settings;
 pub mod subscriptions;
 pub mod templates;
+pub mod token_source;
 pub mod tokens;
 pub mod view;
 
@@ -44,6 +48,7 @@ pub struct Parts {
     client: wechat::client::Client,
     fresh: fresh::Fresh,
     known_templates: templates::KnownTemplates,
+    chat_answers: relay::ChatAnswers,
 }
 
 impl std::ops::Deref for Service {
@@ -64,8 +69,19 @@ impl Service {
     ) -> Self {
         let apps = Apps::new(store.clone(), Arc::clone(&clock));
         let tokens = Tokens::new(store.clone(), client.clone(), Arc::clone(&clock));
-        let (keys, fresh, known_templates) = Default::default();
-        Self(Arc::new(Parts { store, clock, entropy, apps, tokens, keys, client, fresh, known_templates }))
+        let (keys, fresh, known_templates, chat_answers) = Default::default();
+        Self(Arc::new(Parts {
+            store,
+            clock,
+            entropy,
+            apps,
+            tokens,
+            keys,
+            client,
+            fresh,
+            known_templates,
+            chat_answers,
+        }))
     }
 
     /// The store below.

@@ -3,6 +3,10 @@
 
 use domain::retry::OnUnknown;
 use serde::{Deserialize, Serialize};
+use wechat::client::is_outside_url;
+
+/// Longer than any change of keys takes.
+const LONGEST_PREVIOUS: u32 = 168;
 
 /// The settings of one app.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +22,10 @@ pub struct Settings {
     pub customer_service: CustomerService,
     /// How old a push may be, in seconds, before it is set aside.
     pub callback_tolerance: i64,
+    /// Where every verified push is passed on to; nowhere unless given.
+    pub relay_url: Option<String>,
+    /// How many hours the callback keys of before stay valid after a change; 0 ends them at once.
+    pub previous_keys_hours: u32,
 }
 
 impl Default for Settings {
@@ -28,6 +36,8 @@ impl Default for Settings {
             on_unknown: OnUnknown::Hold,
             customer_service: CustomerService::Transfer,
             callback_tolerance: 3600,
+            relay_url: None,
+            previous_keys_hours: 24,
         }
     }
 }
@@ -40,6 +50,8 @@ pub enum CustomerService {
     Transfer,
     /// Answered with a bare `success`.
     Silent,
+    /// Passed on to `relay_url` at once, and answered with what that server answers.
+    Relay,
 }
 
 impl Settings {
@@ -49,6 +61,8 @@ impl Settings {
     /// What is wrong, for people, in Chinese and English.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), (String, String)> {
         let mut all = serde_json::to_value(&*self).unwrap_or_default();
+        // An empty word takes a setting back that need not be there.
+        let value = if value.is_empty() { "null" } else { value };
         let parsed =
             serde_json::from_str(value).unwrap_or_else(|_| serde_json::Value::String(value.to_owned()));
         all[name] = parsed;
@@ -73,10 +87,36 @@ impl Settings {
                 format!("callback_tolerance must lie between 60 and {LONGEST} seconds."),
             ));
         }
+        if self.relay_url.as_deref().is_some_and(|url| !is_outside_url(url)) {
+            return Err((
+                "relay_url 应以 https:// 或 http:// 开头，不含用户名、密码和 #；留空表示不转发。".into(),
+                "relay_url begins with https:// or http://, without a user, a password or a #; leave it empty to pass nothing on.".into(),
+            ));
+        }
+        if self.previous_keys_hours > LONGEST_PREVIOUS {
+            return Err((
+                format!("previous_keys_hours 最大 {LONGEST_PREVIOUS}（7 天）。"),
+                format!("previous_keys_hours may be {LONGEST_PREVIOUS} (7 days) at most."),
+            ));
+        }
         if !(1..=1000).contains(&self.concurrency) {
             return Err((
                 "concurrency 须在 1 到 1000 之间。".into(),
                 "concurrency must lie between 1 and 1000.".into(),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether the settings fit each other, once all of a change are in.
+    ///
+    /// # Errors
+    /// What is wrong, for people, in Chinese and English.
+    pub fn check_together(&self) -> Result<(), (String, String)> {
+        if self.customer_service == CustomerService::Relay && self.relay_url.is_none() {
+            return Err((
+                "customer_service = relay 需要先设置 relay_url（把客服消息转发到哪里）。".into(),
+                "customer_service = relay needs a relay_url: where chats are passed on to.".into(),
             ));
         }
         Ok(())
@@ -100,10 +140,19 @@ mod tests {
             ("rate", "1"),
             ("callback_tolerance", "604800"),
             ("concurrency", "0"),
+            ("relay_url", "old.example/wx"),
+            ("relay_url", "https://user:pass@old.example/"),
+            ("previous_keys_hours", "169"),
             ("on_unknown", "sometimes"),
         ] {
             assert!(settings.set(name, value).is_err(), "{name}={value}");
         }
         assert_eq!(settings.rate_per_second, 50);
+        settings.set("customer_service", "relay").unwrap();
+        assert!(settings.check_together().is_err());
+        settings.set("relay_url", "https://old.example/wx?r=push").unwrap();
+        settings.check_together().unwrap();
+        settings.set("relay_url", "").unwrap();
+        assert_eq!(settings.relay_url, None);
     }
 }

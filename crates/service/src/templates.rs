@@ -173,6 +173,14 @@ pub fn token_problem(error: &TokenError) -> Problem {
     match error {
         TokenError::Call(error) => call_problem(error),
         TokenError::Store(error) => error.clone().into(),
+        TokenError::Source(error) => Problem::new(
+            Kind::Upstream,
+            "token_source_failed",
+            format!(
+                "token_source（团队自己的 access_token 服务）没有给出可用的 access_token：{error}。请检查该地址与请求头。"
+            ),
+            format!("The app's token source gave no access token: {error}. Check its address and header."),
+        ),
         TokenError::Rationed => Problem::new(
             Kind::Upstream,
             "token_rejected",

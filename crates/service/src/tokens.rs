@@ -14,6 +14,7 @@ use wechat::client::{CallError, Client};
 use wechat::token::{ForcedRefreshes, needs_refresh};
 
 use crate::App;
+use crate::token_source::{NoToken, TokenSource};
 
 /// A token to call with.
 #[derive(Clone)]
@@ -38,6 +39,9 @@ pub enum TokenError {
     /// WeChat refused to give one, or could not be reached.
     #[error(transparent)]
     Call(Arc<CallError>),
+    /// The team's token server gave none.
+    #[error(transparent)]
+    Source(#[from] NoToken),
     /// The token is rejected, and it may not be forced anew yet.
     #[error("the access token is rejected and forced refreshes are used up for now")]
     Rationed,
@@ -46,7 +50,15 @@ pub enum TokenError {
     Store(#[from] StoreError),
 }
 
-type Cell = Arc<tokio::sync::Mutex<Option<StoredToken>>>;
+type Cell = Arc<tokio::sync::Mutex<Held>>;
+
+/// An app's token as this process knows it.
+#[derive(Default)]
+struct Held {
+    token: Option<StoredToken>,
+    /// The app's `updated_at` when it was read: a change of the app may have ended it.
+    as_of: Millis,
+}
 /// When WeChat last failed to give a token, by app.
 type Failures = Mutex<HashMap<i64, (Instant, TokenError)>>;
 
@@ -76,16 +88,18 @@ impl Tokens {
         let (cell, asked) = (self.cell(app.number), Instant::now());
         let mut held = cell.lock().await;
         let now = self.clock.now();
-        if let Some(token) = held.as_ref().filter(|token| valid(token, now)) {
+        if held.as_of == app.updated_at
+            && let Some(token) = held.token.as_ref().filter(|token| valid(token, now))
+        {
             return Ok(give(token));
         }
         // Another process (or an earlier start) may have one.
-        *held = self.store.token(app.number).await?;
-        if let Some(token) = held.as_ref().filter(|token| valid(token, now)) {
+        *held = Held { token: self.store.token(app.number).await?, as_of: app.updated_at };
+        if let Some(token) = held.token.as_ref().filter(|token| valid(token, now)) {
             return Ok(give(token));
         }
         self.failed_since(app, asked)?;
-        let fetched = self.fetch(app, &mut held, false).await;
+        let fetched = self.fetch(app, &mut held.token, None).await;
         self.remember(app, fetched)
     }
 
@@ -119,37 +133,44 @@ impl Tokens {
             && valid(token, self.clock.now())
         {
             let token = give(token);
-            *held = stored;
+            *held = Held { token: stored, as_of: app.updated_at };
             return Ok(token);
         }
         let old = stored.as_ref().map(|token| token.token.clone());
-        *held = stored;
+        *held = Held { token: stored, as_of: app.updated_at };
         self.failed_since(app, asked)?;
-        let fetched = self.fetch(app, &mut held, false).await;
+        let fetched = self.fetch(app, &mut held.token, None).await;
         let token = self.remember(app, fetched)?;
-        // In normal mode WeChat gives the same token as long as it believes in it.
-        if old.is_some_and(|old| old.expose_secret() == token.secret.expose_secret()) {
-            let fetched = self.fetch(app, &mut held, true).await;
-            return self.remember(app, fetched);
+        // In normal mode WeChat gives the same token as long as it believes in it; so does a token server.
+        match old.filter(|old| old.expose_secret() == token.secret.expose_secret()) {
+            Some(rejected) => {
+                let fetched = self.fetch(app, &mut held.token, Some(&rejected)).await;
+                self.remember(app, fetched)
+            }
+            None => Ok(token),
         }
-        Ok(token)
     }
 
+    /// Fetches a token; with the one that was rejected and came again, a new one by force.
     async fn fetch(
         &self,
         app: &App,
         held: &mut Option<StoredToken>,
-        force: bool,
+        rejected: Option<&SecretString>,
     ) -> Result<Token, TokenError> {
+        let force = rejected.is_some();
         let now = self.clock.now();
         let before = held.as_ref().map_or_else(Default::default, |token| token.forced);
         let forced = if force { next_forced(before, now).ok_or(TokenError::Rationed)? } else { before };
         let version = held.as_ref().map_or(0, |token| token.version);
-        let grant = self
-            .client
-            .stable_token(&app.api_base_url, &app.app_id, &app.secret, force)
-            .await
-            .map_err(|error| TokenError::Call(Arc::new(error)))?;
+        let grant = match &app.token_source {
+            TokenSource::Url(source) => source.ask(&self.client, rejected).await?,
+            TokenSource::Wechat => self
+                .client
+                .stable_token(&app.api_base_url, &app.app_id, &app.secret, force)
+                .await
+                .map_err(|error| TokenError::Call(Arc::new(error)))?,
+        };
         let lifetime = i64::try_from(grant.expires_in.as_millis()).unwrap_or(0);
         let swapped =
             self.store.swap_token(app.number, version, &grant.token, now, now + lifetime, forced).await?;

@@ -46,6 +46,9 @@ pub struct MessageView {
     pub explanation: String,
     /// What the sent event said.
     pub receipt: Option<ReceiptView>,
+    /// True where the person was erased: then there is neither recipient nor content.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub erased: bool,
 }
 
 /// An attempt.
@@ -90,6 +93,7 @@ impl MessageView {
             id: stored.id.to_string(),
             app_id: app.app_id.clone(),
             state: stored.position.state.as_str(),
+            erased: stored.openid.is_empty(),
             to: stored.openid,
             template_id: stored.template_id,
             data: serde_json::from_str(&stored.data).unwrap_or_default(),

@@ -29,6 +29,13 @@ export const popup = (appid, openid, decisions, alwaysKeep) =>
   call("POST", `${user(appid, openid)}/popup`, { decisions, always_keep: alwaysKeep });
 export const settings = (appid, openid, change) => call("POST", `${user(appid, openid)}/settings`, change);
 export const chat = (appid, openid, text) => call("POST", `${user(appid, openid)}/chat`, { text });
+export const login = (appid, openid) => call("POST", `${user(appid, openid)}/login`);
+export const authorization = (appid, openid, act) => call("POST", `${user(appid, openid)}/authorization`, act);
+export const pushEvent = (appid, openid, event, fields) => call("POST", `${user(appid, openid)}/event`, { event, fields });
+export const faults = (appid) => call("GET", `apps/${seg(appid)}/faults`);
+export const setFaults = (appid, script) => call("PUT", `apps/${seg(appid)}/faults`, script);
+export const faultLog = (appid) => call("GET", `apps/${seg(appid)}/faults/log?limit=6`);
+export const counters = (appid) => call("GET", `apps/${seg(appid)}/counters`);
 export const verify = (appid) => call("POST", `apps/${seg(appid)}/verify`);
 export const records = (appid, kind, openid) =>
   call("GET", `apps/${seg(appid)}/records?kind=${kind}&limit=8&openid=${seg(openid)}`);
@@ -36,7 +43,7 @@ export const records = (appid, kind, openid) =>
 /** Live events; the browser reconnects by itself. */
 export function watch(appid, openid, on) {
   const source = new EventSource(`_sim/events?appid=${seg(appid)}&openid=${seg(openid)}`);
-  for (const kind of ["ready", "missed", "app", "user", "grant", "send", "card", "callback"]) {
+  for (const kind of ["ready", "missed", "app", "user", "grant", "send", "card", "callback", "chat", "fault", "faults"]) {
     source.addEventListener(kind, (event) => on(kind, kind === "ready" || kind === "missed" ? null : JSON.parse(event.data)));
   }
   return () => source.close();

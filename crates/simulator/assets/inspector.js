@@ -2,8 +2,9 @@
 
 import * as api from "./api.js";
 import { h, icon } from "./dom.js";
+import { faultsView } from "./faults.js";
 import { lang, otherLanguage, seconds, t } from "./i18n.js";
-import { app, attempt, changed, chooseApp, chooseUser, createUser, state } from "./store.js";
+import { app, attempt, changed, chooseApp, chooseUser, createUser, state, toast } from "./store.js";
 
 export function panelView(closePanel) {
   const mini = app();
@@ -15,6 +16,7 @@ export function panelView(closePanel) {
     choosers(mini),
     mini && state.user && insideView(),
     mini && pushSettings(mini),
+    mini && state.user && faultsView(),
     mini && state.user && callbacksView(),
     mini && state.user && sendsView(),
   ];
@@ -74,9 +76,32 @@ function pushSettings(mini) {
            h("span", { class: "faint" }, `${t(`mode_${mini.callback.mode}`)} · ${mini.callback.format.toUpperCase()}`),
            h("button", { type: "button", class: "mini-button", id: "verify", testid: "verify", onclick: check }, t("verify"))),
          result && h("p", { class: result.ok ? "verdict good" : "verdict bad", role: "status", testid: "verify-result" },
-           result.ok ? t("verify_ok") : result.reason)]
+           result.ok ? t("verify_ok") : result.reason),
+         state.user && otherEvent()]
       : h("p", { class: "hint" }, t("no_callback")));
 }
+
+/** An event that nobody has heard of: a server must answer it all the same. */
+function otherEvent() {
+  const keep = (name) => (event) => { eventDraft[name] = event.target.value; };
+  const push = (event) => {
+    event.preventDefault();
+    attempt(async () => {
+      await api.pushEvent(state.appid, state.openid, eventDraft.event.trim(), JSON.parse(eventDraft.fields || "{}"));
+      toast(t("event_pushed"));
+    });
+  };
+  return h("form", { class: "part", onsubmit: push },
+    h("span", { class: "faint" }, t("event_title")),
+    h("div", { class: "inline" },
+      h("input", { id: "event-name", testid: "event-name", autocomplete: "off", spellcheck: "false", "aria-label": t("event_name"), value: eventDraft.event, oninput: keep("event") }),
+      h("button", { type: "submit", class: "mini-button", testid: "event-push" }, t("event_push"))),
+    h("input", { id: "event-fields", testid: "event-fields", class: "below", autocomplete: "off", spellcheck: "false", "aria-label": t("event_fields"),
+      placeholder: t("event_fields"), value: eventDraft.fields, oninput: keep("fields") }));
+}
+
+// Kept over redrawing.
+const eventDraft = { event: "wxa_new_event", fields: "" };
 
 function callbacksView() {
   const row = (one) => {
@@ -84,7 +109,7 @@ function callbacksView() {
     return h("li", {},
       h("details", {},
         h("summary", {}, h("span", { class: good ? "dot good" : "dot bad" }),
-          h("span", { class: "grow" }, t(`ev_${one.event}`), one.attempt > 1 && h("span", { class: "faint" }, ` ${t("attempt", { n: one.attempt })}`)),
+          h("span", { class: "grow" }, eventName(one.event), one.attempt > 1 && h("span", { class: "faint" }, ` ${t("attempt", { n: one.attempt })}`)),
           h("span", { class: good ? "code-word" : "code-word bad" }, one.status ?? t("no_answer")),
           h("time", {}, seconds(one.at))),
         h("pre", {}, one.plaintext),
@@ -93,12 +118,16 @@ function callbacksView() {
   return list("callbacks", state.callbacks, row);
 }
 
+/** Unknown ones by their own name. */
+const eventName = (event) => (t(`ev_${event}`) === `ev_${event}` ? event : t(`ev_${event}`));
+
 function sendsView() {
   const titles = new Map(app().templates.map(({ id, title }) => [id, title]));
   const row = (one) => h("li", {},
     h("details", {},
       h("summary", {}, h("span", { class: one.errcode === 0 ? "dot good" : "dot bad" }),
         h("span", { class: "grow" }, titles.get(one.template_id) ?? shorten(one.template_id || "—")),
+        one.fault && h("span", { class: "pill reject" }, one.fault),
         h("span", { class: one.errcode === 0 ? "code-word" : "code-word bad" }, one.errcode === 0 ? "ok" : String(one.errcode)),
         h("time", {}, seconds(one.at))),
       h("pre", {}, one.errmsg),

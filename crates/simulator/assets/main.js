@@ -18,6 +18,7 @@ const wx = createWx({
   user: () => api.getUser(state.appid, state.openid),
   ask: askPopup,
   showModal: modal,
+  login: () => api.login(state.appid, state.openid),
   decide: async (decisions, alwaysKeep) => {
     await api.popup(state.appid, state.openid, decisions, alwaysKeep);
     await refresh();
@@ -78,7 +79,7 @@ function draw() {
   const { name } = state.view;
   const top = view.scrollTop;
   // Open details of the panel stay open.
-  const open = [...place("panel").querySelectorAll("li")].map((li) => Boolean(li.querySelector("details[open]")));
+  const open = [...place("panel").querySelectorAll("li > details")].map((details) => details.open);
   fill(place("tabs"), tabs());
   fill(place("navbar"), navbar());
   view.className = `view view-${name}`;
@@ -86,7 +87,7 @@ function draw() {
   fill(place("toast"), state.toast ? [h("p", { class: "toast", testid: "toast" }, state.toast)] : []);
   fill(place("panel"), panelView(() => setPanel(false)));
   if (open.some(Boolean)) {
-    [...place("panel").querySelectorAll("li")].forEach((li, i) => { if (open[i]) li.querySelector("details").open = true; });
+    [...place("panel").querySelectorAll("li > details")].forEach((details, i) => { if (open[i]) details.open = true; });
   }
   const cards = state.user?.cards.length ?? 0;
   const toEnd = name === "notices" && (drawn.name !== name || drawn.cards !== cards);

@@ -4,7 +4,7 @@
 import * as api from "./api.js";
 import { appIcon, h, icon } from "./dom.js";
 import { t } from "./i18n.js";
-import { app, attempt, changed, state, toast } from "./store.js";
+import { app, attempt, changed, refresh, state } from "./store.js";
 
 const chosenOf = (mini) => {
   if (!state.chosen.has(mini.appid)) {
@@ -43,6 +43,7 @@ export function miniView(wx) {
     resultBox(),
     tapRule(wx, ids),
     chatRow(),
+    loginRow(wx),
   ];
 }
 
@@ -122,24 +123,57 @@ function tapRule(wx, ids) {
     h("p", { class: "hint" }, t("tap_hint")));
 }
 
+/** wx.login: the code is for the server's jscode2session. */
+function loginRow(wx) {
+  const login = () => wx.login({
+    complete: (result) => {
+      state.loginCode = result.code ?? result.errMsg;
+      changed();
+    },
+  });
+  return h("section", {},
+    h("h3", { class: "group-title" }, t("login_title")),
+    h("div", { class: "group" }, h("div", { class: "cell tap-row" }, h("span", { class: "cell-main" },
+      h("button", { type: "button", class: "mini-button", id: "login", testid: "login", onclick: login }, "wx.login"),
+      h("output", { class: "tap-result", testid: "login-code", "aria-live": "polite" }, state.loginCode ?? "")))),
+    h("p", { class: "hint" }, t("login_hint")));
+}
+
 function chatRow() {
   const send = async (event) => {
     event.preventDefault();
-    const input = event.target.elements.text;
-    const text = input.value.trim();
-    if (!text) return;
-    await attempt(() => api.chat(state.appid, state.openid, text));
+    const text = event.target.elements.text.value.trim();
+    if (!text || state.chatting) return;
+    state.chatting = text;
     chatDraft = "";
-    input.value = "";
-    toast(t("chat_sent"));
+    changed();
+    await attempt(async () => {
+      await api.chat(state.appid, state.openid, text);
+      await refresh();
+    });
+    state.chatting = null;
+    changed();
   };
   return h("section", {},
     h("h3", { class: "group-title" }, t("service_chat")),
     h("form", { class: "group chat", onsubmit: send }, icon("chat"),
       h("input", { name: "text", id: "chat", testid: "chat", autocomplete: "off", placeholder: t("chat_placeholder"),
         "aria-label": t("chat_placeholder"), value: chatDraft, oninput: (event) => { chatDraft = event.target.value; } }),
-      h("button", { type: "submit", class: "mini-button", testid: "chat-send" }, t("send"))));
+      h("button", { type: "submit", class: "mini-button", testid: "chat-send" }, t("send"))),
+    h("ul", { class: "chats", "aria-live": "polite", testid: "chats" },
+      state.chatting && said(state.chatting, "", t("chat_waiting")),
+      state.chats.slice(0, 4).map(chatView)));
 }
+
+function chatView(chat) {
+  const tone = { transferred: "good", direct: "good", swallowed: "warn", failed: "bad" }[chat.outcome];
+  const why = [chat.reason && t(`chat_${chat.reason}`), chat.reason === "no_answer" && chat.detail].filter(Boolean).join(" ");
+  return said(chat.text, tone, t(`chat_${chat.outcome}`), why);
+}
+
+const said = (text, tone, outcome, why) => h("li", { class: "said" },
+  h("span", { class: "bubble" }, text),
+  h("span", { class: `said-outcome ${tone}`, testid: "chat-outcome" }, outcome, why && h("small", {}, why)));
 
 // Kept over redrawing.
 let chatDraft = "";

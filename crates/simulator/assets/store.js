@@ -11,6 +11,11 @@ export const state = {
   user: null,
   sends: [],
   callbacks: [],
+  chats: [],
+  chatting: null,
+  faults: null,
+  faultLog: [],
+  counters: null,
   view: { name: "mini" },
   unread: 0,
   online: true,
@@ -19,6 +24,7 @@ export const state = {
   chosen: new Map(),
   lastResult: null,
   tapResults: {},
+  loginCode: null,
 };
 
 const listeners = new Set();
@@ -73,7 +79,8 @@ export async function loadApps() {
 }
 
 export async function chooseApp(appid) {
-  Object.assign(state, { appid, openid: null, user: null, users: [], verification: null, lastResult: null, tapResults: {} });
+  Object.assign(state, { appid, openid: null, user: null, users: [], verification: null, lastResult: null, tapResults: {}, loginCode: null,
+    faults: null, faultLog: [], counters: null });
   if (appid) {
     state.users = (await api.users(appid)).items;
     await chooseUser(state.users[0]?.openid ?? null);
@@ -84,7 +91,7 @@ export async function chooseApp(appid) {
 
 let unwatch = null;
 export async function chooseUser(openid) {
-  Object.assign(state, { openid, user: null, sends: [], callbacks: [], unread: 0 });
+  Object.assign(state, { openid, user: null, sends: [], callbacks: [], chats: [], chatting: null, loginCode: null, unread: 0 });
   unwatch?.();
   // An app without a user is still watched: a user may come from elsewhere.
   unwatch = api.watch(state.appid ?? "-", openid ?? "-", onLive);
@@ -103,13 +110,17 @@ export async function createUser(nickname) {
 export async function refresh() {
   const { appid, openid } = state;
   if (!openid) return;
-  const [user, sends, callbacks] = await Promise.all([
+  const [user, sends, callbacks, chats, faults, faultLog, counters] = await Promise.all([
     api.getUser(appid, openid),
     api.records(appid, "sends", openid),
     api.records(appid, "callbacks", openid),
+    api.records(appid, "chats", openid),
+    api.faults(appid),
+    api.faultLog(appid),
+    api.counters(appid),
   ]);
   if (state.openid !== openid || state.appid !== appid) return;
-  Object.assign(state, { user, sends: sends.items, callbacks: callbacks.items });
+  Object.assign(state, { user, sends: sends.items, callbacks: callbacks.items, chats: chats.items, faults, faultLog: faultLog.items, counters });
   changed();
 }
 
@@ -132,7 +143,14 @@ export const whenCardArrives = (handler) => {
 function onLive(kind, event) {
   if (kind === "ready") state.online = true;
   if (kind === "app") loadApps().catch(() => {});
-  if (kind === "user" && event.openid && !state.users.some((one) => one.openid === event.openid)) {
+  if (kind === "user" && event.data.gone) {
+    // An account was closed: somebody else takes the phone.
+    state.users = state.users.filter((one) => one.openid !== event.openid);
+    if (event.openid === state.openid) {
+      state.view = { name: "mini" };
+      chooseUser(state.users[0]?.openid ?? null).catch(() => {});
+    }
+  } else if (kind === "user" && event.openid && !state.users.some((one) => one.openid === event.openid)) {
     api.users(state.appid).then((list) => {
       state.users = list.items;
       return state.openid ? changed() : chooseUser(list.items[0]?.openid ?? null);

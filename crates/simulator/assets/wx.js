@@ -1,5 +1,5 @@
 // The `wx` object that a mini program sees, as far as subscribing goes. `host` is the phone around it:
-// app(), user(), ask(templates), showModal(options), decide(decisions, alwaysKeep).
+// app(), user(), login(), ask(templates), showModal(options), decide(decisions, alwaysKeep).
 
 import { handOn, isTap } from "./tap.js";
 
@@ -122,6 +122,7 @@ export function createWx(host) {
     requestSubscribeMessage: wrap("requestSubscribeMessage", requestSubscribeMessage, false),
     getSetting: wrap("getSetting", getSetting, true),
     request: wrap("request", request, true),
+    login: wrap("login", () => host.login(), false),
     showModal: wrap("showModal", (options) => host.showModal(options), true),
   };
 }

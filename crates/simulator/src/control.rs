@@ -36,6 +36,9 @@ pub(crate) fn router() -> Router<Simulator> {
         .route("/users/{openid}", get(user))
         .route("/users/{openid}/popup", post(popup))
         .route("/users/{openid}/settings", post(settings))
+        .route("/users/{openid}/login", post(login))
+        .route("/users/{openid}/authorization", post(authorization))
+        .route("/users/{openid}/event", post(event))
         .route("/users/{openid}/chat", post(chat));
     Router::new()
         .route("/_sim/apps", get(apps))
@@ -89,6 +92,7 @@ enum Kind {
     Sends,
     Callbacks,
     Grants,
+    Chats,
     Accepted,
 }
 
@@ -106,6 +110,7 @@ async fn records(
         Kind::Sends => list(sim.sends(&appid, openid, limit)?),
         Kind::Callbacks => list(sim.callbacks(&appid, openid, limit)?),
         Kind::Grants => list(sim.grants(&appid, openid, limit)?),
+        Kind::Chats => list(sim.chats(&appid, openid, limit)?),
         Kind::Accepted => {
             let mut all = sim.accepted_sends(&appid)?;
             all.reverse();
@@ -207,11 +212,35 @@ async fn settings(
     Ok(StatusCode::NO_CONTENT)
 }
 
+async fn login(
+    State(sim): Sim,
+    Path((appid, openid)): Path<(String, String)>,
+) -> Result<Json<api::LoginCode>, Refusal> {
+    Ok(Json(api::LoginCode { code: sim.login(&appid, &openid)? }))
+}
+
 async fn chat(
     State(sim): Sim,
     Path((appid, openid)): Path<(String, String)>,
     Json(chat): Json<api::Chat>,
+) -> Result<Json<api::ChatView>, Refusal> {
+    Ok(Json(sim.chat_outcome(&appid, &openid, &chat).await?))
+}
+
+async fn authorization(
+    State(sim): Sim,
+    Path((appid, openid)): Path<(String, String)>,
+    Json(act): Json<api::Authorization>,
 ) -> Done {
-    sim.chat(&appid, &openid, &chat)?;
+    sim.change_authorization(&appid, &openid, &act)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn event(
+    State(sim): Sim,
+    Path((appid, openid)): Path<(String, String)>,
+    Json(event): Json<api::OtherEvent>,
+) -> Done {
+    sim.push_event(&appid, &openid, event)?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -23,6 +23,7 @@ const SVG: &str = "image/svg+xml";
 const FILES: &[(&str, &str, &str)] = &[
     ("api.js", JS, include_str!("../assets/api.js")),
     ("dom.js", JS, include_str!("../assets/dom.js")),
+    ("faults.js", JS, include_str!("../assets/faults.js")),
     ("i18n.js", JS, include_str!("../assets/i18n.js")),
     ("icon.svg", SVG, include_str!("../assets/icon.svg")),
     ("inspector.js", JS, include_str!("../assets/inspector.js")),

@@ -7,7 +7,10 @@ use std::{
 };
 
 use serde_json::json;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::{
+    sync::{OwnedSemaphorePermit, oneshot},
+    task::JoinHandle,
+};
 
 use crate::{
     Simulator,
@@ -21,11 +24,13 @@ mod courier;
 mod envelope;
 mod faulty;
 mod receipts;
+mod reply;
 mod verification;
 
-pub(crate) use content::Content;
+pub(crate) use content::{Content, Other};
 pub(crate) use courier::Courier;
 pub(crate) use envelope::Envelope;
+pub(crate) use reply::judge;
 pub(crate) use verification::verify;
 
 /// Answers kept in records are cut here.
@@ -43,6 +48,18 @@ pub(crate) struct Errand {
     pub(crate) deaf: u32,
 }
 
+/// What became of a push, by its last try.
+pub(crate) struct Delivery {
+    pub(crate) attempts: u32,
+    pub(crate) answer: courier::Answer,
+}
+
+impl Delivery {
+    pub(crate) fn none() -> Self {
+        Self { attempts: 0, answer: Err("not pushed".to_owned()) }
+    }
+}
+
 impl Errand {
     pub(crate) fn new(openid: Arc<str>, content: Content, acted_at: i64) -> Self {
         Self { openid, content: Arc::new(content), acted_at, first_try: None, deaf: 0 }
@@ -51,21 +68,24 @@ impl Errand {
 
 impl Simulator {
     /// Pushes in the background, if the app has a push URL.
-    pub(crate) fn push(&self, app: &Arc<App>, openid: Arc<str>, content: Content) {
-        if app.settings().envelope.is_none() {
-            return;
-        }
-        let strike = app.faults.strike(
-            FaultOn::Push,
-            Whom { openid: Some(&openid), templates: &content.templates(), event: Some(content.name()) },
-        );
+    pub(crate) fn push(
+        &self,
+        app: &Arc<App>,
+        openid: Arc<str>,
+        content: Content,
+    ) -> Option<JoinHandle<Delivery>> {
+        app.settings().envelope.as_ref()?;
+        let (name, templates) = (content.name(), content.templates());
+        let strike = app
+            .faults
+            .strike(FaultOn::Push, Whom { openid: Some(&openid), templates: &templates, event: Some(&name) });
         let (sim, app, errand) = (self.clone(), app.clone(), Errand::new(openid, content, self.now()));
-        tokio::spawn(async move {
+        Some(tokio::spawn(async move {
             match strike {
                 Some(strike) => sim.deliver_faulty(&app, errand, &strike, None).await,
                 None => sim.deliver(&app, errand, None).await,
             }
-        });
+        }))
     }
 
     /// All tries of one push. Every try carries the same plaintext, freshly encrypted and signed. A `slot`, where
@@ -75,10 +95,11 @@ impl Simulator {
         app: &App,
         mut errand: Errand,
         mut slot: Option<OwnedSemaphorePermit>,
-    ) {
+    ) -> Delivery {
         let limited = slot.is_some();
         let settings = app.settings();
-        let Some(envelope) = &settings.envelope else { return };
+        let Some(envelope) = &settings.envelope else { return Delivery::none() };
+        let mut delivery = Delivery::none();
         let (openid, content) = (&errand.openid, &errand.content);
         let created = errand.acted_at / 1000;
         let plaintext: Arc<str> =
@@ -105,6 +126,7 @@ impl Simulator {
             drop(slot.take());
             app.counters.attempt();
             let delivered = matches!(answer, Ok((200, _)));
+            delivery = Delivery { attempts: attempt, answer: answer.clone() };
             let entry = entry(at, openid, content, attempt, answer, latency, &plaintext);
             self.0.live.tell("callback", &app.appid, Some(openid), || json!(entry.view()));
             app.callbacks.push(entry);
@@ -118,7 +140,7 @@ impl Simulator {
             }
             if delivered && errand.deaf == 0 {
                 app.counters.settled(true);
-                return;
+                return delivery;
             }
             if delivered {
                 errand.deaf -= 1;
@@ -126,7 +148,7 @@ impl Simulator {
             if attempt < tries {
                 tokio::select! {
                     () = tokio::time::sleep(config.callback_retry_delay) => {}
-                    () = self.0.stop.cancelled() => return,
+                    () = self.0.stop.cancelled() => return delivery,
                 }
                 if limited {
                     slot = app.receipts.slots.clone().acquire_owned().await.ok();
@@ -134,6 +156,7 @@ impl Simulator {
             }
         }
         app.counters.settled(false);
+        delivery
     }
 }
 

@@ -13,12 +13,17 @@ use crate::{SimulatorConfig, push::Courier};
 
 mod accepted;
 mod app;
+mod authorization;
 mod chance;
+mod chat;
+mod codes;
 mod control;
+pub(crate) mod library;
 mod live;
 mod people;
 mod quota;
 mod records;
+mod rids;
 mod sending;
 mod templates;
 mod tokens;
@@ -27,8 +32,10 @@ mod views;
 
 pub(crate) use app::{App, Settings};
 pub(crate) use chance::Chance;
+pub(crate) use codes::CodeFault;
 pub(crate) use live::Live;
 pub(crate) use records::{CallbackEntry, Ring};
+pub(crate) use rids::{RidCall, RidFault};
 pub(crate) use sending::{Busy, Sent};
 pub(crate) use templates::Template;
 pub(crate) use tokens::{TokenFault, TokenKind, Tokens};

@@ -198,6 +198,28 @@ async fn an_answer_that_never_comes_or_comes_late() {
 }
 
 #[tokio::test]
+async fn a_hang_does_not_hold_up_the_end() {
+    let wx = start().await;
+    let token = wx.token().await;
+    grant(&wx, 1);
+    script(&wx, &json!([{"on": "send", "fault": "hang"}]));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let server = tokio::spawn(simulator::serve(listener, wx.sim.clone(), async move { drop(stopped.await) }));
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let path = format!("/cgi-bin/message/subscribe/send?access_token={token}");
+    stream.write_all(&request(&path, &fee().to_string())).await.unwrap();
+    while counters(&wx).0 == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    stop.send(()).unwrap();
+    tokio::time::timeout(Duration::from_secs(5), server).await.unwrap().unwrap().unwrap();
+    let mut rest = String::new();
+    assert_eq!(stream.read_to_string(&mut rest).await.unwrap_or(0), 0, "{rest}");
+}
+
+#[tokio::test]
 async fn a_caller_that_leaves_a_slow_call_is_counted_apart() {
     let wx = start().await;
     let token = wx.token().await;

@@ -39,6 +39,11 @@ pub struct StoredCallback {
     pub body: String,
 }
 
+const QUARANTINE_EDGE: &str = "
+select id from inbox where app = $1 and verdict = 3 order by id desc limit 1 offset $2";
+const TRIM: &str = "
+delete from inbox where id in
+    (select id from inbox where app = $1 and verdict = 3 and id <= $2 order by id limit 1000)";
 const COLUMNS: &str =
     "id, event_at, received_at, kind, openid, pushes, verdict, reason, effects, applied_at, body from inbox";
 
@@ -137,6 +142,54 @@ impl Store {
         row.as_ref().map(stored).transpose()
     }
 
+    /// Deletes the oldest quarantined rows of an app beyond `keep`, a thousand at a time; gives how many.
+    ///
+    /// # Errors
+    /// Where the database is away.
+    pub async fn trim_quarantine(&self, app: i64, keep: i64) -> Result<u64, StoreError> {
+        let edge: Option<Vec<u8>> =
+            sqlx::query_scalar(QUARANTINE_EDGE).bind(app).bind(keep).fetch_optional(&self.readers).await?;
+        let Some(edge) = edge else { return Ok(0) };
+        self.writer
+            .cold(move |db, _| {
+                Box::pin(async move {
+                    Ok(sqlx::query(TRIM).bind(app).bind(edge).execute(db).await?.rows_affected())
+                })
+            })
+            .await
+    }
+
+    /// How many rows of an app are quarantined.
+    ///
+    /// # Errors
+    /// Where the database is away.
+    pub async fn quarantined(&self, app: i64) -> Result<i64, StoreError> {
+        let count = "select count(*) from inbox where app = $1 and verdict = 3";
+        Ok(sqlx::query_scalar(count).bind(app).fetch_one(&self.readers).await?)
+    }
+
+    /// Notes on a quarantined row that it can be read now, as another row that was appended for it.
+    ///
+    /// # Errors
+    /// Where the database is away.
+    pub async fn replayed_as(&self, id: InboxId, other: InboxId, now: Millis) -> Result<bool, StoreError> {
+        self.writer
+            .cold(move |db, _| {
+                Box::pin(async move {
+                    let done = sqlx::query(
+                        "update inbox set verdict = 2, reason = $2, applied_at = $3 where id = $1 and verdict = 3",
+                    )
+                    .bind(id.0.as_bytes().as_slice())
+                    .bind(format!("replayed_as {other}"))
+                    .bind(now)
+                    .execute(db)
+                    .await?;
+                    Ok(done.rows_affected() > 0)
+                })
+            })
+            .await
+    }
+
     /// Lets a row that was quarantined or ignored be applied again; false where there is none such.
     ///
     /// # Errors
@@ -148,7 +201,7 @@ impl Store {
                 Box::pin(async move {
                     let done = sqlx::query(
                         "update inbox set verdict = null, reason = 'replay', applied_at = null
-                         where id = unhex($1) and app = $2 and verdict in (2, 3) and kind in ('popup', 'change', 'sent')",
+                         where id = unhex($1) and app = $2 and verdict in (2, 3) and kind in ('popup', 'change', 'sent', 'erasure')",
                     )
                     .bind(hex(id.0))
                     .bind(app)

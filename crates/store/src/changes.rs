@@ -166,6 +166,10 @@ async fn change(
     if let Some((now, expire_at)) = requeue {
         let (lane, queue, template): (u16, i64, i64) = (id.lane().0, row.try_get(4)?, row.try_get(5)?);
         let openid: String = row.try_get(6)?;
+        if openid.is_empty() {
+            // The person is erased: there is nobody to send it to.
+            return Ok(Some((before, before)));
+        }
         // The last attempt leaves the row for the next one; its msgid would catch receipts that are not of that one.
         sqlx::query(KEEP_ATTEMPT).bind(id.0.as_bytes().as_slice()).execute(&mut *db).await?;
         write_position(db, id, &after, Some(now)).await?;
@@ -196,7 +200,7 @@ async fn change(
 }
 
 /// Takes a waiting message out of its queue for good.
-async fn leave(
+pub(crate) async fn leave(
     db: &mut SqliteConnection,
     id: MessageId,
     event: Event,
@@ -232,7 +236,7 @@ async fn leave(
     Ok(Some(after))
 }
 
-async fn write_position(
+pub(crate) async fn write_position(
     db: &mut SqliteConnection,
     id: MessageId,
     position: &Position,

@@ -4,13 +4,16 @@
 pub mod apps;
 pub mod callbacks;
 pub mod changes;
+pub mod erasure;
 pub mod error;
 pub mod gates;
 pub mod hot;
 pub mod keys;
 pub mod lanes;
+mod listing;
 pub mod messages;
 pub mod postgres;
+pub mod relay;
 pub mod secrets;
 mod sqlite;
 pub mod store;

@@ -123,21 +123,12 @@ pub struct Page<T> {
     pub next: Option<MessageId>,
 }
 
-/// Rows that a filtered page looks at before it gives a cursor instead.
-const EXAMINED: i64 = 10_000;
-
-const COLUMNS: &str = "m.id, m.app, t.template_id, m.openid, m.queue, m.data, m.page, m.version, m.lang, s.due_at, \
+pub(crate) const COLUMNS: &str = "m.id, m.app, t.template_id, m.openid, m.queue, m.data, m.page, m.version, m.lang, s.due_at, \
     m.expire_at, s.state, s.outcome, s.receipt, s.cancel_requested, s.attempts, s.attempt_at, s.errcode, s.errmsg, \
     s.msgid, s.receipt_at, s.receipt_code, s.receipt_status, \
     s.attempts > 0 and not exists (select 1 from attempt a where a.message = s.id and a.number = s.attempts) \
     from message m join message_state s on s.id = m.id join template t on t.id = m.template";
 const ONE: &str = "where m.id = $1 and m.app = $2";
-/// A page looks at no more than so many rows, whatever the filter lets through.
-const LIST: &str = "
-where m.id in (select id from message where app = $1 and id < $2 order by id desc limit $3)
-    and ($4 is null or s.state = $4) and ($5 is null or m.openid = $5) and ($6 is null or m.template = $6)
-    and ($7 is null or m.id >= $7)
-order by m.id desc limit $8";
 const EARLIER: &str =
     "select at, errcode, errmsg, ambiguous from attempt where message = $1 and number <= $2 order by number";
 
@@ -184,67 +175,16 @@ impl Store {
         message.attempts = attempts;
         Ok(Some(message))
     }
-
-    /// A page of an app's messages, newest first. Looks at no more than 10,000 rows, so a page may be short.
-    ///
-    /// # Errors
-    /// Where the database is away.
-    pub async fn messages(
-        &self,
-        app: i64,
-        filter: MessageFilter,
-        before: Option<MessageId>,
-        limit: i64,
-    ) -> Result<Page<StoredMessage>, StoreError> {
-        let bound = |at: Millis| first_id_of(at);
-        let before = match (before.map(|id| id.0.as_bytes().to_vec()), filter.until.map(bound)) {
-            (Some(a), Some(b)) => a.min(b),
-            (Some(a), None) | (None, Some(a)) => a,
-            (None, None) => vec![0xff; 16],
-        };
-        let edge = sqlx::query_scalar::<_, Vec<u8>>(
-            "select id from message where app = $1 and id < $2 order by id desc limit 1 offset $3",
-        )
-        .bind(app)
-        .bind(&before)
-        .bind(EXAMINED - 1)
-        .fetch_optional(&self.readers)
-        .await?;
-        let statement = format!("select {COLUMNS} {LIST}");
-        let rows = sqlx::query(sqlx::AssertSqlSafe(statement))
-            .bind(app)
-            .bind(before)
-            .bind(EXAMINED)
-            .bind(filter.state.map(State::code))
-            .bind(filter.openid)
-            .bind(filter.template)
-            .bind(filter.since.map(bound))
-            .bind(limit + 1)
-            .fetch_all(&self.readers)
-            .await?;
-        let mut items = rows.iter().map(stored).collect::<Result<Vec<_>, _>>()?;
-        let limit = usize::try_from(limit).unwrap_or(1);
-        let next = if items.len() > limit {
-            items.truncate(limit);
-            items.last().map(|message| message.id)
-        } else {
-            // The page ended because enough rows were looked at; further ones may follow, unless all are too old.
-            let since = filter.since.map(bound);
-            edge.filter(|id| since.is_none_or(|since| *id > since))
-                .map(|id| uuid(&id).map(MessageId))
-                .transpose()?
-        };
-        Ok(Page { items, next })
-    }
 }
 
-fn first_id_of(at: Millis) -> Vec<u8> {
+/// The least id that can have been made at a moment.
+pub(crate) fn first_id_of(at: Millis) -> Vec<u8> {
     let mut id = at.max(0).to_be_bytes()[2..].to_vec();
     id.resize(16, 0);
     id
 }
 
-fn stored(row: &SqliteRow) -> Result<StoredMessage, StoreError> {
+pub(crate) fn stored(row: &SqliteRow) -> Result<StoredMessage, StoreError> {
     let position = receipts::position(row, 11)?;
     let (errcode, errmsg): (Option<i64>, Option<String>) = (row.try_get(17)?, row.try_get(18)?);
     let attempt_at: Option<i64> = row.try_get(16)?;

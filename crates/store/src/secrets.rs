@@ -70,8 +70,13 @@ impl MasterKey {
     /// Seals `secret` for one place (`context`, such as `app.secret wx…`): a sealed value moved to another
     /// place does not open there.
     pub(crate) fn seal(&self, secret: &SecretString, context: &str, entropy: &dyn Entropy) -> Vec<u8> {
+        self.seal_bytes(secret.expose_secret().as_bytes(), context, entropy)
+    }
+
+    /// As [`Self::seal`], for what need not be text.
+    pub(crate) fn seal_bytes(&self, plain: &[u8], context: &str, entropy: &dyn Entropy) -> Vec<u8> {
         let nonce = random_bytes::<NONCE>(entropy);
-        let payload = Payload { msg: secret.expose_secret().as_bytes(), aad: context.as_bytes() };
+        let payload = Payload { msg: plain, aad: context.as_bytes() };
         // AES-GCM refuses only texts of many gigabytes; an empty ciphertext would not open again.
         let ciphertext = self.cipher.encrypt(&Nonce::from(nonce), payload).unwrap_or_default();
         [&[VERSION], self.id.as_slice(), &nonce, &ciphertext].concat()
@@ -79,14 +84,19 @@ impl MasterKey {
 
     /// Opens what [`Self::seal`] gave for the same place.
     pub(crate) fn open(&self, sealed: &[u8], context: &str) -> Result<SecretString, StoreError> {
+        let plain = self.open_bytes(sealed, context)?;
+        String::from_utf8(plain).map(SecretString::from).map_err(|_| StoreError::Sealed(context.to_owned()))
+    }
+
+    /// Opens what [`Self::seal_bytes`] gave for the same place.
+    pub(crate) fn open_bytes(&self, sealed: &[u8], context: &str) -> Result<Vec<u8>, StoreError> {
         let fail = || StoreError::Sealed(context.to_owned());
         if sealed.len() < HEADER || sealed[0] != VERSION || sealed[1..=KEY_ID] != self.id {
             return Err(fail());
         }
         let nonce: [u8; NONCE] = sealed[1 + KEY_ID..HEADER].try_into().map_err(|_| fail())?;
         let payload = Payload { msg: &sealed[HEADER..], aad: context.as_bytes() };
-        let plain = self.cipher.decrypt(&Nonce::from(nonce), payload).map_err(|_| fail())?;
-        String::from_utf8(plain).map(SecretString::from).map_err(|_| fail())
+        self.cipher.decrypt(&Nonce::from(nonce), payload).map_err(|_| fail())
     }
 }
 

@@ -117,6 +117,7 @@ impl Store {
             recent: Recent::default(),
             work: Meter::default(),
             fold: Default::default(),
+            scrub: Default::default(),
             #[cfg(feature = "testing")]
             delay: Default::default(),
         };

@@ -86,6 +86,7 @@ fn event(id: InboxId, openid: String) -> NewInboxRow {
         body: "{}".repeat(200),
         verdict: None,
         reason: None,
+        relay: None,
     }
 }
 

@@ -13,6 +13,7 @@ mod http;
 mod json;
 mod library;
 mod login;
+mod outside;
 mod quota;
 mod send;
 mod templates;
@@ -25,6 +26,7 @@ pub use error::{BuildError, CallError, NoAnswer, NotSent};
 pub use http::Client;
 pub use library::{Category, LibraryKeyword, LibraryTitle, LibraryTitles};
 pub use login::Login;
+pub use outside::{NoOutsideAnswer, OutsideAnswer, OutsideCall, is_outside_url};
 pub use quota::{Quota, RateLimit};
 pub use send::{CardLang, MiniProgramState, Overdue, SendAnswer, SendRequest};
 

@@ -318,3 +318,14 @@ fn codes_and_types_have_stable_words() {
         assert_eq!((serde_json::to_string(&kind).unwrap(), kind.as_str()), (format!("\"{word}\""), word));
     }
 }
+
+#[test]
+fn a_flood_of_unknown_keys_is_told_of_in_part() {
+    let fields = parse_content("服务内容:{{thing8.DATA}}", "", &BTreeMap::new());
+    let data: BTreeMap<String, String> =
+        (0..100_000).map(|n| (format!("key{n:06}"), "x".to_owned())).collect();
+    let problems = check(&fields, &data);
+    assert_eq!(problems.len(), 1 + wechat::template::MAX_UNKNOWN_KEYS);
+    assert_eq!(problems[0].code, ProblemCode::Missing);
+    assert!(problems[1..].iter().all(|problem| problem.code == ProblemCode::UnknownField));
+}

@@ -21,11 +21,13 @@ pub(super) fn tests(
     root: &Path,
     machine: &Machine,
     filter: Option<&str>,
+    long: bool,
     results: &mut Results,
 ) -> Result<End> {
     let mut command = process::cargo(root, &["test", "--workspace", "--locked", "--no-fail-fast"]);
     // With this, a test whose PostgreSQL, browser or peer is absent fails instead of passing unrun.
-    command.args(filter).env("HONGYAN_REQUIRE_ALL", "1");
+    command.args(filter).args(long.then_some(["--", "--include-ignored"]).into_iter().flatten());
+    command.env("HONGYAN_REQUIRE_ALL", "1");
     command.envs(machine.postgres.as_ref().map(|folder| ("HONGYAN_TEST_PG_BIN", folder)));
     command.envs(machine.chromium.as_ref().map(|path| ("HONGYAN_TEST_CHROMIUM", path)));
     command.env("HONGYAN_TEST_PYTHON", python::program(root));

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use axum::extract::Path;
 use axum::http::StatusCode;
+use domain::Millis;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use service::apps::AppChange;
+use service::token_source::{TokenSourceInput, TokenSourceView};
 use service::view::time;
 use service::{App, Scope};
 use wechat::callback::{Format, Mode};
@@ -30,11 +32,24 @@ pub(crate) struct AppBody {
     /// Where WeChat pushes to.
     callback_path: String,
     alias: Option<String>,
+    /// The third-party platform that pushes are encrypted for, where they are not the app's own.
+    platform_appid: Option<String>,
+    /// Callback keys that were replaced and are still valid, the longest first.
+    previous_keys: Vec<PreviousKeys>,
     api_base_url: String,
+    /// Where access tokens come from.
+    token_source: TokenSourceView,
     #[schema(value_type = Object)]
     settings: Value,
     created_at: String,
     updated_at: String,
+}
+
+/// Callback keys of before; never themselves.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct PreviousKeys {
+    /// When they end.
+    valid_until: String,
 }
 
 /// Apps.
@@ -66,7 +81,17 @@ pub(crate) struct AppInput {
     callback_format: Option<Format>,
     api_base_url: Option<String>,
     alias: Option<String>,
-    /// Settings by name: rate_per_second, concurrency, on_unknown (hold, resend, give_up), customer_service, callback_tolerance.
+    /// AppID of the third-party platform that pushes are encrypted for (XML, safe mode); "" where they are the app's own again.
+    platform_appid: Option<String>,
+    /// {"kind": "wechat"} or {"kind": "url", "url": "https://…", "header": "Name: value"}; the header and the URL's query
+    /// are write-only.
+    #[schema(value_type = Option<Object>)]
+    token_source: Option<TokenSourceInput>,
+    /// Ends at once the callback keys that earlier changes replaced.
+    #[serde(default)]
+    end_previous_keys: bool,
+    /// Settings by name: rate_per_second, concurrency, on_unknown (hold, resend, give_up), customer_service (transfer, silent, relay), callback_tolerance,
+    /// relay_url, previous_keys_hours.
     #[serde(default)]
     #[schema(value_type = Object)]
     settings: BTreeMap<String, Value>,
@@ -83,7 +108,7 @@ impl From<SecretText> for SecretString {
     }
 }
 
-fn body(app: &App) -> AppBody {
+fn body(app: &App, now: Millis) -> AppBody {
     AppBody {
         app_id: app.app_id.clone(),
         name: app.name.clone(),
@@ -92,7 +117,14 @@ fn body(app: &App) -> AppBody {
         callback_format: app.format.to_string(),
         callback_path: format!("/callback/{}", app.app_id),
         alias: app.alias.clone(),
+        platform_appid: app.platform_appid.clone(),
+        previous_keys: app
+            .previous_keys(now)
+            .into_iter()
+            .map(|until| PreviousKeys { valid_until: time(until) })
+            .collect(),
         api_base_url: app.api_base_url.clone(),
+        token_source: app.token_source.view(),
         settings: serde_json::to_value(&app.settings).unwrap_or_default(),
         created_at: time(app.created_at),
         updated_at: time(app.updated_at),
@@ -109,6 +141,9 @@ fn change(input: AppInput) -> AppChange {
         format: input.callback_format,
         api_base_url: input.api_base_url,
         alias: input.alias,
+        platform_appid: input.platform_appid,
+        token_source: input.token_source,
+        end_previous_keys: input.end_previous_keys,
         settings: input
             .settings
             .into_iter()
@@ -122,8 +157,8 @@ fn change(input: AppInput) -> AppChange {
 pub(crate) async fn list(access: Access) -> Result<axum::Json<AppList>, ApiProblem> {
     access.may(Scope::Read)?;
     access.service().apps().reload().await.map_err(service::Problem::from)?;
-    let all = access.service().apps().all();
-    let items = all.iter().filter(|app| access.sees(app)).map(|app| body(app)).collect();
+    let (all, now) = (access.service().apps().all(), access.service().now());
+    let items = all.iter().filter(|app| access.sees(app)).map(|app| body(app, now)).collect();
     Ok(axum::Json(AppList { items, next_cursor: None }))
 }
 
@@ -133,7 +168,7 @@ pub(crate) async fn show(
     access: Access,
     Path(app_id): Path<String>,
 ) -> Result<axum::Json<AppBody>, ApiProblem> {
-    Ok(axum::Json(body(&*access.app(&app_id, Scope::Read).await?)))
+    Ok(axum::Json(body(&*access.app(&app_id, Scope::Read).await?, access.service().now())))
 }
 
 /// Registers an app, or changes the one that stands.
@@ -146,9 +181,11 @@ pub(crate) async fn put(
     access.everywhere(Scope::Manage)?;
     let service = access.service();
     if service.app(&app_id).await.is_ok() {
-        return Ok((StatusCode::OK, axum::Json(body(&*service.set_app(&app_id, change(input)).await?))));
+        let app = service.set_app(&app_id, change(input)).await?;
+        return Ok((StatusCode::OK, axum::Json(body(&app, service.now()))));
     }
-    Ok((StatusCode::CREATED, axum::Json(body(&*service.add_app(&app_id, change(input)).await?))))
+    let app = service.add_app(&app_id, change(input)).await?;
+    Ok((StatusCode::CREATED, axum::Json(body(&app, service.now()))))
 }
 
 /// Changes an app.
@@ -159,5 +196,6 @@ pub(crate) async fn patch(
     Json(input): Json<AppInput>,
 ) -> Result<axum::Json<AppBody>, ApiProblem> {
     access.app(&app_id, Scope::Manage).await?;
-    Ok(axum::Json(body(&*access.service().set_app(&app_id, change(input)).await?)))
+    let app = access.service().set_app(&app_id, change(input)).await?;
+    Ok(axum::Json(body(&app, access.service().now())))
 }

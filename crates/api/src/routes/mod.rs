@@ -3,6 +3,7 @@
 mod apps;
 mod callbacks;
 mod messages;
+mod subscribers;
 mod subscriptions;
 mod templates;
 mod tokens;
@@ -22,6 +23,7 @@ pub(crate) fn all() -> OpenApiRouter<Api> {
         .routes(routes!(messages::show))
         .routes(routes!(messages::cancel))
         .routes(routes!(messages::resend))
+        .routes(routes!(subscribers::erase))
         .routes(routes!(subscriptions::list))
         .routes(routes!(subscriptions::ledger))
         .routes(routes!(templates::list))

@@ -1,12 +1,18 @@
 //! `/apps/{app_id}/subscriptions` and `/apps/{app_id}/ledger`.
 
+use std::sync::Arc;
+
 use axum::extract::Path;
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use service::Scope;
 use service::subscriptions::{EntryView, SubscriptionView};
+use service::{App, Problem, Scope, Service};
 
 use crate::auth::Access;
 use crate::body::{Query, bad_cursor, limit};
+use crate::csv;
 use crate::problem::{ApiProblem, ProblemBody};
 
 #[derive(Deserialize)]
@@ -58,21 +64,28 @@ pub(crate) struct EntryPage {
     next_cursor: Option<String>,
 }
 
-/// The entries that explain a balance, oldest first; without an openid those of everybody.
+/// The entries that explain a balance, oldest first; without an openid those of everybody. With `Accept: text/csv` all of
+/// everybody's, streamed as a table.
 #[utoipa::path(get, path = "/apps/{app_id}/ledger",
     params(("app_id" = String, Path, description = "AppID"), ("openid" = Option<String>, Query, description = "Whose"), ("template_id" = Option<String>, Query, description = "Which template; all of the person's where it is left out"), ("cursor" = Option<String>, Query, description = "next_cursor of the page before"), ("limit" = Option<i64>, Query, description = "1 to 500, 50 unless given")),
-    responses((status = 200, body = EntryPage, description = "A page"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, description = "A page, or a table", content((EntryPage = "application/json"), (String = "text/csv"))), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
 pub(crate) async fn ledger(
     access: Access,
     Path(app_id): Path<String>,
     Query(query): Query<ListQuery>,
-) -> Result<axum::Json<EntryPage>, ApiProblem> {
+    headers: HeaderMap,
+) -> Result<Response, ApiProblem> {
     let app = access.app(&app_id, Scope::Read).await?;
     let service = access.service();
+    if csv::wanted(&headers) && query.openid.is_none() {
+        let after = query.cursor.as_deref().map_or(Ok(0), str::parse).map_err(|_| bad_cursor())?;
+        return Ok(table(service.clone(), app, after));
+    }
     let Some(openid) = query.openid.as_deref() else {
         let after = query.cursor.as_deref().map_or(Ok(0), str::parse).map_err(|_| bad_cursor())?;
         let (items, next) = service.ledger(&app, after, limit(query.limit)).await?;
-        return Ok(axum::Json(EntryPage { items, next_cursor: next.map(|id| id.to_string()) }));
+        let page = EntryPage { items, next_cursor: next.map(|id| id.to_string()) };
+        return Ok(axum::Json(page).into_response());
     };
     let templates = match query.template_id {
         Some(template_id) => vec![template_id],
@@ -86,5 +99,34 @@ pub(crate) async fn ledger(
         items.extend(service.ledger_of(&app, openid, &template_id).await?);
     }
     items.sort_by(|a, b| a.at.cmp(&b.at));
-    Ok(axum::Json(EntryPage { items, next_cursor: None }))
+    Ok(axum::Json(EntryPage { items, next_cursor: None }).into_response())
+}
+
+const COLUMNS: [&str; 8] = ["at", "openid", "template_id", "kind", "delta", "balance", "evidence", "note"];
+const ROWS: i64 = 1_000;
+
+/// The whole ledger from an entry on: each page is read when the one before is on its way.
+fn table(service: Service, app: Arc<App>, after: i64) -> Response {
+    let pages = futures::stream::try_unfold(Some(after), move |after| {
+        let (service, app) = (service.clone(), Arc::clone(&app));
+        async move {
+            let Some(after) = after else { return Ok::<_, Problem>(None) };
+            let (items, next) = service.ledger(&app, after, ROWS).await?;
+            let rows = items.iter().map(|entry| {
+                [
+                    entry.at.clone(),
+                    entry.openid.clone(),
+                    entry.template_id.clone(),
+                    entry.kind.to_owned(),
+                    entry.delta.to_string(),
+                    entry.balance.to_string(),
+                    entry.evidence.to_string(),
+                    entry.note.clone().unwrap_or_default(),
+                ]
+            });
+            Ok(Some((Bytes::from(csv::rows(rows)), next)))
+        }
+    });
+    let head = futures::stream::once(std::future::ready(Ok(csv::head(&COLUMNS))));
+    csv::response("ledger", futures::StreamExt::chain(head, pages))
 }

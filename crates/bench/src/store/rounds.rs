@@ -128,6 +128,7 @@ fn event(world: &World, lane: usize, at: Millis) -> anyhow::Result<NewInboxRow> 
         body,
         verdict: None,
         reason: None,
+        relay: None,
     })
 }
 
@@ -141,6 +142,7 @@ fn application(row: &NewInboxRow) -> ToApply {
         at: row.received_at + 1_000,
         acts: vec![Act { template_id: TEMPLATE_ID.into(), kind }],
         set_aside: None,
+        erase: None,
     }
 }
 

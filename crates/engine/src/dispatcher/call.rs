@@ -232,7 +232,7 @@ fn no_token(error: &TokenError) -> Heard {
             _ => (Answer::NotSent, None),
         },
         TokenError::Rationed => (Answer::Configuration, Some(40001)),
-        TokenError::Store(_) => (Answer::NotSent, None),
+        TokenError::Store(_) | TokenError::Source(_) => (Answer::NotSent, None),
     };
     Heard { answer, errcode, errmsg }
 }

@@ -3,10 +3,13 @@
 use std::io::Read;
 
 use anyhow::{Context, bail};
+use domain::Millis;
 use domain::entropy::random_bytes;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use service::apps::AppChange;
+use service::token_source::TokenSourceInput;
+use service::view::time;
 use service::{App, Service};
 use wechat::callback::crypto::EncodingAesKey;
 use wechat::callback::{Format, Mode};
@@ -23,18 +26,20 @@ pub(crate) async fn run(global: &Global, command: cli::App) -> anyhow::Result<()
         cli::App::Add(add) => {
             let (change, generated) = change(&service, Some(add.name), &add.secret, add.push, Vec::new())?;
             let app = service.add_app(&add.app_id, change).await?;
-            changed(global, &app, generated.as_ref());
+            changed(global, &app, generated.as_ref(), service.now());
         }
         cli::App::Set(set) => {
+            let end = set.end_previous_keys;
             let (change, generated) = change(&service, set.name, &set.secret, set.push, set.settings)?;
+            let change = AppChange { end_previous_keys: end, ..change };
             let app = service.set_app(&set.app_id, change).await?;
-            changed(global, &app, generated.as_ref());
+            changed(global, &app, generated.as_ref(), service.now());
         }
-        cli::App::Show { app_id } => show(global, &*service.app(&app_id).await?),
+        cli::App::Show { app_id } => show(global, &*service.app(&app_id).await?, service.now()),
         cli::App::List => {
             let apps = service.apps().all();
             if global.json {
-                output::json(&apps.iter().map(|app| value(app)).collect());
+                output::json(&apps.iter().map(|app| value(app, service.now())).collect());
             } else {
                 let rows: Vec<_> = apps
                     .iter()
@@ -89,6 +94,7 @@ fn change(
         callback_token = Some(generated.token.clone().into());
         aes_key = Some(generated.aes_key.clone().into());
     }
+    let token_source = token_source(push.token_source, push.token_header_file, push.token_header_env)?;
     let change = AppChange {
         name,
         secret: app_secret(secret)?,
@@ -106,6 +112,9 @@ fn change(
         api_base_url: push.api_base_url,
         alias: push.alias,
         settings,
+        platform_appid: push.platform_appid,
+        token_source,
+        end_previous_keys: false,
     };
     Ok((change, generated))
 }
@@ -119,13 +128,31 @@ fn app_secret(secret: &Secret) -> anyhow::Result<Option<SecretString>> {
     if let Some(path) = &secret.secret_file {
         return secret_file(path).map(Some);
     }
-    if let Some(name) = &secret.secret_env {
-        let Ok(value) = std::env::var(name) else {
-            bail!("the environment has no {name} / 没有环境变量 {name}");
-        };
-        return Ok(Some(value.into()));
-    }
-    Ok(None)
+    secret.secret_env.as_deref().map(from_environment).transpose()
+}
+
+fn from_environment(name: &str) -> anyhow::Result<SecretString> {
+    let Ok(value) = std::env::var(name) else {
+        bail!("the environment has no {name} / 没有环境变量 {name}");
+    };
+    Ok(value.into())
+}
+
+/// `wechat`, or a URL with the header that it wants.
+fn token_source(
+    source: Option<String>,
+    header_file: Option<std::path::PathBuf>,
+    header_env: Option<String>,
+) -> anyhow::Result<Option<TokenSourceInput>> {
+    let header = match (header_file, header_env) {
+        (Some(path), _) => Some(secret_file(&path)?),
+        (None, Some(name)) => Some(from_environment(&name)?),
+        (None, None) => None,
+    };
+    Ok(source.map(|source| match source.as_str() {
+        "wechat" => TokenSourceInput::Wechat,
+        _ => TokenSourceInput::Url { url: source.into(), header },
+    }))
 }
 
 /// A Token of 32 letters and digits, and an EncodingAESKey.
@@ -137,17 +164,33 @@ fn generate(service: &Service) -> Generated {
     Generated { token, aes_key }
 }
 
-fn value(app: &App) -> Value {
+fn value(app: &App, now: Millis) -> Value {
     json!({
         "app_id": app.app_id, "name": app.name, "original_id": app.original_id, "callback_mode": app.mode(),
         "callback_format": app.format, "callback_path": format!("/callback/{}", app.app_id), "alias": app.alias,
+        "platform_appid": app.platform_appid, "token_source": app.token_source.view(),
+        "previous_keys": app.previous_keys(now).into_iter().map(|until| json!({ "valid_until": time(until) })).collect::<Vec<_>>(),
         "api_base_url": app.api_base_url, "settings": app.settings,
     })
 }
 
-fn show(global: &Global, app: &App) {
+fn previous_keys(app: &App, now: Millis) -> String {
+    let until: Vec<_> = app.previous_keys(now).into_iter().map(time).collect();
+    if until.is_empty() { "-".to_owned() } else { until.join(", ") }
+}
+
+fn token_source_shown(app: &App) -> String {
+    let view = app.token_source.view();
+    match (view.url, view.header) {
+        (None, _) => view.kind.to_owned(),
+        (Some(url), None) => url,
+        (Some(url), Some(header)) => format!("{url} ({header}: …)"),
+    }
+}
+
+fn show(global: &Global, app: &App, now: Millis) {
     if global.json {
-        return output::json(&value(app));
+        return output::json(&value(app, now));
     }
     let rows = [
         ("AppID", app.app_id.clone()),
@@ -157,23 +200,29 @@ fn show(global: &Global, app: &App) {
         (say("数据格式", "data format"), app.format.to_string()),
         (say("推送路径", "callback path"), format!("/callback/{}", app.app_id)),
         (say("回调别名", "alias"), app.alias.clone().unwrap_or_else(|| "-".to_owned())),
+        (
+            say("第三方平台", "third-party platform"),
+            app.platform_appid.clone().unwrap_or_else(|| "-".to_owned()),
+        ),
+        (say("旧密钥有效至", "previous keys valid until"), previous_keys(app, now)),
         (say("微信接口地址", "WeChat's API"), app.api_base_url.clone()),
+        (say("access_token 来源", "token source"), token_source_shown(app)),
         (say("设置", "settings"), serde_json::to_string(&app.settings).unwrap_or_default()),
     ];
     let rows: Vec<_> = rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
     output::table(&["", ""], &rows);
 }
 
-fn changed(global: &Global, app: &App, generated: Option<&Generated>) {
+fn changed(global: &Global, app: &App, generated: Option<&Generated>, now: Millis) {
     if global.json {
-        let mut all = value(app);
+        let mut all = value(app, now);
         if let Some(generated) = generated {
             all["callback_token"] = generated.token.clone().into();
             all["aes_key"] = generated.aes_key.clone().into();
         }
         return output::json(&all);
     }
-    show(global, app);
+    show(global, app, now);
     if let Some(generated) = generated {
         output::line("");
         output::line(say(

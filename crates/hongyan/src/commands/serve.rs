@@ -41,8 +41,9 @@ pub(crate) async fn start(
 ) -> anyhow::Result<Running> {
     let address = main.local_addr()?;
     let engine = Engine::start(service.clone(), engine::Options::default()).await?;
-    let api = Api::new(service, metrics);
     let (servers, stop) = (TaskTracker::new(), CancellationToken::new());
+    servers.spawn(stop.clone().run_until_cancelled_owned(api::keep_metrics(metrics.clone())));
+    let api = Api::new(service, metrics);
     let serve = |listener: TcpListener, router: Router| {
         let stopping = stop.clone().cancelled_owned();
         // Small answers must not wait for the other side's acknowledgement.

@@ -11,9 +11,19 @@ mod crash;
 mod demo;
 #[cfg(target_os = "linux")]
 mod durable;
+mod erase;
 mod faults;
 mod http;
+mod keys_in_change;
 mod peers;
+mod platform;
 mod program;
+mod pushes;
+mod quarantine;
+mod relay;
+#[cfg(target_os = "linux")]
+mod soak;
+mod target;
+mod token_source;
 mod walk;
 mod world;

@@ -52,6 +52,12 @@ impl Server {
         asked.success() && self.0.wait().unwrap().success()
     }
 
+    /// Its process.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     /// SIGKILL: no destructor, no flush.
     pub(crate) fn kill(&mut self) {
         self.0.kill().unwrap();

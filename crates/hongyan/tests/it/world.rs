@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use service::{Scope, Service};
 use simulator::{SAMPLE_APPID, Simulator, SimulatorConfig};
-use store::{MasterKey, OpenOptions, Role, Store};
+use store::{MasterKey, OpenError, OpenOptions, Role, Store};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -115,9 +115,17 @@ impl World {
 
     async fn start(&mut self, engine: bool) {
         let url = format!("sqlite:{}", self.directory.path().join("hongyan.db").display());
-        let options = OpenOptions { url, master: self.master.clone(), role: Role::Worker };
-        let store =
-            Store::open(options, Arc::clone(&self.clock) as _, Arc::clone(&self.entropy)).await.unwrap();
+        // After a restart the lock file may be held a moment longer: a program that another test starts right then has a
+        // copy of every open file between its fork and its exec.
+        let store = until("the database, free again", || async {
+            let options = OpenOptions { url: url.clone(), master: self.master.clone(), role: Role::Worker };
+            match Store::open(options, Arc::clone(&self.clock) as _, Arc::clone(&self.entropy)).await {
+                Ok(store) => Some(store),
+                Err(OpenError::InUse(_)) => None,
+                Err(error) => panic!("{error}"),
+            }
+        })
+        .await;
         let config = ClientConfig { call_timeout: self.call_timeout, ..ClientConfig::default() };
         let client = Client::new(config).unwrap();
         let service = Service::new(store, client, Arc::clone(&self.clock) as _, Arc::clone(&self.entropy));
@@ -141,8 +149,19 @@ impl World {
         self.running = Some(Running { service, engine, server, stop });
     }
 
+    /// Where the database's files are.
+    pub(crate) fn files(&self) -> &std::path::Path {
+        self.directory.path()
+    }
+
     /// Stops the service and starts it again on the same database.
     pub(crate) async fn restart(&mut self, engine: bool) {
+        self.stop().await;
+        self.start(engine).await;
+    }
+
+    /// Stops the service.
+    pub(crate) async fn stop(&mut self) {
         let Running { service, engine: old, server, stop } = self.running.take().unwrap();
         stop.cancel();
         // A keep-alive connection of a test client may hold a graceful stop up.
@@ -153,7 +172,6 @@ impl World {
             old.stop().await;
         }
         drop(service);
-        self.start(engine).await;
     }
 
     pub(crate) fn service(&self) -> &Service {
@@ -241,6 +259,11 @@ impl World {
             "signature={plain}&timestamp={timestamp}&nonce={nonce}&openid={USER}&encrypt_type=aes&msg_signature={signed}"
         );
         (query, json!({ "ToUserName": "gh_ea84a199bf81", "Encrypt": encrypted }).to_string())
+    }
+
+    /// Eight random bytes.
+    pub(crate) fn chance(&self) -> u64 {
+        self.entropy.next_u64()
     }
 
     /// A popup event as WeChat writes it.

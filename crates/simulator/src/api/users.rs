@@ -71,11 +71,87 @@ pub struct SettingsChange {
     pub templates: BTreeMap<String, Decision>,
 }
 
+/// What `wx.login` gives: for jscode2session, once, within five minutes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LoginCode {
+    pub code: String,
+}
+
 /// A word to customer service.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Chat {
     pub text: String,
+}
+
+/// A word to customer service, and whether it got there.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ChatView {
+    pub at: i64,
+    pub openid: String,
+    pub text: String,
+    pub outcome: ChatOutcome,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<ChatFault>,
+    /// The error or the answer's beginning, where that tells more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// How often it was pushed.
+    pub attempts: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChatOutcome {
+    /// Answered with `transfer_customer_service`: customer service sees it.
+    Transferred,
+    /// Answered `success` or with nothing: nobody will ever see it.
+    Swallowed,
+    /// No answer, or one that WeChat cannot use: the phone says 该小程序客服暂时无法提供服务.
+    Failed,
+    /// The app has no message push: it goes to customer service by itself.
+    Direct,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChatFault {
+    /// Nothing came, or another status than 200, in every try.
+    NoAnswer,
+    /// Neither `success` nor JSON or XML as the push was.
+    WrongFormat,
+    /// In safe mode the answer must be encrypted.
+    NotEncrypted,
+    /// In plain mode it must not.
+    Encrypted,
+    BadSignature,
+    NotDecrypted,
+    WrongAppid,
+    /// ToUserName must be the person, FromUserName the mini program.
+    WrongParties,
+    /// Not `transfer_customer_service`: other answers are for official accounts.
+    OtherReply,
+}
+
+/// What a person does in the settings with what was allowed to the mini program.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "act", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Authorization {
+    /// 取消授权, pushed as `user_authorization_revoke`. `info` is WeChat's RevokeInfo, numbers with commas.
+    Revoke { info: String },
+    /// 注销, pushed as `user_authorization_cancellation`; the person is no user of the app any more.
+    Cancel,
+}
+
+/// Any event, as WeChat may invent it tomorrow.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OtherEvent {
+    pub event: String,
+    /// At top level, beside the usual ones.
+    #[serde(default)]
+    pub fields: serde_json::Map<String, serde_json::Value>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

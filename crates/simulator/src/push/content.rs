@@ -4,6 +4,7 @@
 use std::{borrow::Cow, fmt::Write};
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::api::{CallbackFormat, Decision};
 
@@ -16,6 +17,16 @@ pub(crate) enum Content {
     Sent { template_id: String, msgid: Option<u64>, failed: Option<(i32, String)> },
     /// A word to customer service.
     Text { text: String, msgid: u64 },
+    /// Any other event, with its fields at top level.
+    Other(Other),
+}
+
+/// An event about which the simulator knows nothing but its fields.
+pub(crate) struct Other {
+    pub(crate) event: String,
+    /// FromUserName, where that is not the person.
+    pub(crate) from: Option<String>,
+    pub(crate) fields: Map<String, Value>,
 }
 
 #[derive(Serialize)]
@@ -33,6 +44,8 @@ struct Json<'a> {
     content: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     msg_id: Option<u64>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    fields: Option<&'a Map<String, Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     encrypt: Option<&'a str>,
 }
@@ -69,13 +82,14 @@ impl<'a> Item<'a> {
 
 impl Content {
     /// The event's name, or the kind of message.
-    pub(crate) fn name(&self) -> &'static str {
-        match self {
+    pub(crate) fn name(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
             Self::Popup(_) => "subscribe_msg_popup_event",
             Self::Change(_) => "subscribe_msg_change_event",
             Self::Sent { .. } => "subscribe_msg_sent_event",
             Self::Text { .. } => "text",
-        }
+            Self::Other(other) => return Cow::Owned(other.event.clone()),
+        })
     }
 
     /// The templates that it is about.
@@ -84,7 +98,7 @@ impl Content {
             Self::Popup(decisions) => decisions.iter().map(|(id, _)| id.as_str()).collect(),
             Self::Change(ids) => ids.iter().map(String::as_str).collect(),
             Self::Sent { template_id, .. } => vec![template_id],
-            Self::Text { .. } => Vec::new(),
+            Self::Text { .. } | Self::Other(_) => Vec::new(),
         }
     }
 
@@ -97,6 +111,10 @@ impl Content {
         created: i64,
         encrypt: Option<&str>,
     ) -> String {
+        let from = match self {
+            Self::Other(Other { from: Some(platform), .. }) => platform,
+            _ => from,
+        };
         match format {
             CallbackFormat::Json => self.json(to, from, created, encrypt),
             CallbackFormat::Xml => self.xml(to, from, created, encrypt),
@@ -128,7 +146,7 @@ impl Content {
                     ..Item::new(template_id)
                 }]
             }
-            Self::Text { .. } => Vec::new(),
+            Self::Text { .. } | Self::Other(_) => Vec::new(),
         }
     }
 
@@ -139,9 +157,10 @@ impl Content {
             1 => items.pop().map(List::One),
             _ => Some(List::Many(items)),
         };
+        let name = self.name();
         let (event, content, msg_id) = match self {
             Self::Text { text, msgid } => (None, Some(text.as_str()), Some(*msgid)),
-            _ => (Some(self.name()), None, None),
+            _ => (Some(&*name), None, None),
         };
         let push = Json {
             to_user_name: to,
@@ -152,6 +171,10 @@ impl Content {
             list,
             content,
             msg_id,
+            fields: match self {
+                Self::Other(other) => Some(&other.fields),
+                _ => None,
+            },
             encrypt,
         };
         // Strings and numbers only: it cannot fail.
@@ -168,9 +191,13 @@ impl Content {
             text_tag(&mut xml, "MsgType", "text");
             text_tag(&mut xml, "Content", text);
             number_tag(&mut xml, "MsgId", msgid);
+        } else if let Self::Other(other) = self {
+            text_tag(&mut xml, "MsgType", "event");
+            text_tag(&mut xml, "Event", &other.event);
+            other.fields.iter().for_each(|(name, value)| value_tag(&mut xml, name, value));
         } else {
             text_tag(&mut xml, "MsgType", "event");
-            text_tag(&mut xml, "Event", self.name());
+            text_tag(&mut xml, "Event", &self.name());
             let wrapper = match self {
                 Self::Popup(_) => "SubscribeMsgPopupEvent",
                 Self::Change(_) => "SubscribeMsgChangeEvent",
@@ -215,6 +242,20 @@ pub(crate) fn text_tag(xml: &mut String, tag: &str, text: &str) {
 
 fn number_tag(xml: &mut String, tag: &str, number: impl std::fmt::Display) {
     let _ = write!(xml, "<{tag}>{number}</{tag}>");
+}
+
+/// Objects become tags in tags, arrays the same tag several times.
+fn value_tag(xml: &mut String, tag: &str, value: &Value) {
+    match value {
+        Value::String(text) => text_tag(xml, tag, text),
+        Value::Array(all) => all.iter().for_each(|one| value_tag(xml, tag, one)),
+        Value::Object(fields) => {
+            let _ = write!(xml, "<{tag}>");
+            fields.iter().for_each(|(name, value)| value_tag(xml, name, value));
+            let _ = write!(xml, "</{tag}>");
+        }
+        other => number_tag(xml, tag, other),
+    }
 }
 
 #[cfg(test)]

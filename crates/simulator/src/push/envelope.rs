@@ -11,11 +11,11 @@ use crate::{
 
 /// The app's push settings, prepared.
 pub(crate) struct Envelope {
-    appid: String,
+    pub(super) appid: String,
     url: String,
-    token: String,
-    key: Option<EncodingAesKey>,
-    mode: CallbackMode,
+    pub(super) token: String,
+    pub(super) key: Option<EncodingAesKey>,
+    pub(super) mode: CallbackMode,
     pub(crate) format: CallbackFormat,
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::{Content, Errand, receipts};
+use super::{Content, Delivery, Errand, receipts};
 use crate::{
     Simulator,
     api::FaultKind as Kind,
@@ -27,11 +27,11 @@ impl Simulator {
         mut errand: Errand,
         strike: &Strike,
         mut slot: Option<OwnedSemaphorePermit>,
-    ) {
+    ) -> Delivery {
         self.note_strike(app, &errand, strike);
         let spec = strike.spec();
         match strike.kind() {
-            Kind::Lost => return,
+            Kind::Lost => return Delivery::none(),
             Kind::Latency => self.without_slot(app, &mut slot, tokio::time::sleep(strike.delay())).await,
             Kind::Reorder => {
                 let at_most = spec.delay_ms.map_or(HELD, Duration::from_millis);
@@ -62,7 +62,7 @@ impl Simulator {
             Kind::MsgidAbsent | Kind::MsgidOther | Kind::Undelivered => self.alter(&mut errand, strike),
             _ => {}
         }
-        self.deliver(app, errand, slot).await;
+        self.deliver(app, errand, slot).await
     }
 
     /// Pushes a receipt and waits for its first try, but no longer than a push may take.
@@ -80,9 +80,8 @@ impl Simulator {
     }
 
     fn note_strike(&self, app: &App, errand: &Errand, strike: &Strike) {
-        let templates = errand.content.templates();
-        let whom =
-            Whom { openid: Some(&errand.openid), templates: &templates, event: Some(errand.content.name()) };
+        let (name, templates) = (errand.content.name(), errand.content.templates());
+        let whom = Whom { openid: Some(&errand.openid), templates: &templates, event: Some(&name) };
         let mut entry = strike.entry(self.now(), whom);
         if let Content::Sent { msgid, .. } = &*errand.content {
             entry.msgid = msgid.map(|msgid| msgid.to_string());

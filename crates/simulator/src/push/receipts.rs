@@ -41,9 +41,9 @@ impl Simulator {
                             match receipt.fault {
                                 None => sim.deliver(&app, errand, Some(slot)).await,
                                 Some(strike) => {
-                                    Box::pin(sim.deliver_faulty(&app, errand, &strike, Some(slot))).await;
+                                    Box::pin(sim.deliver_faulty(&app, errand, &strike, Some(slot))).await
                                 }
-                            }
+                            };
                         });
                     }
                 }

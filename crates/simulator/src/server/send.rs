@@ -18,7 +18,7 @@ use crate::{
     Simulator,
     api::{FaultKind, FaultOn},
     faults::Whom,
-    state::{App, Sent, TokenFault},
+    state::{App, RidCall, Sent, TokenFault},
 };
 
 /// The app that the call's token belongs to, or the answer that says why there is none.
@@ -59,14 +59,33 @@ pub(super) async fn send(
         Err(answer) => return *answer,
     };
     let settings = app.settings();
-    let sent = sim.send(&app, &settings, &body, sim.now(), None);
+    let at = sim.now();
+    let sent = sim.send(&app, &settings, &body, at, None);
     if settings.spec.latency_ms > 0 {
         let waiting = Waiting::for_slow_call(&app);
         tokio::time::sleep(Duration::from_millis(settings.spec.latency_ms)).await;
         waiting.answered();
     }
-    answered(&sim, sent, settings.spec.answer_msgid).answer()
+    let done = answered(&sim, sent, settings.spec.answer_msgid);
+    if !done.effect {
+        remember(&sim, &app, query.as_deref(), &body, at, &done.text);
+    }
+    done.answer()
 }
+
+/// Keeps what was refused for `rid/get`.
+fn remember(sim: &Simulator, app: &App, query: Option<&str>, body: &[u8], at: i64, answer: &str) {
+    app.rids.push(RidCall {
+        at,
+        took_ms: sim.now().abs_diff(at),
+        url: format!("/cgi-bin/message/subscribe/send?{}", query.unwrap_or_default()).into(),
+        body: String::from_utf8_lossy(&body[..body.len().min(KEEP_BODY)]).into(),
+        answer: answer.into(),
+    });
+}
+
+/// Bodies remembered are cut here.
+const KEEP_BODY: usize = 1024;
 
 /// What the call says; the person is free again when the answer is made, so that the caller's next call finds
 /// it free.

@@ -26,6 +26,14 @@ pub(super) async fn list(State(sim): State<Simulator>, RawQuery(query): RawQuery
     faulty::call(&sim, &app, FaultOn::Gettemplate, Act::WithToken, || Done::said(Ok(text))).await
 }
 
+/// WeChat's `type`.
+pub(super) fn kind_number(kind: TemplateKind) -> u8 {
+    match kind {
+        TemplateKind::OneTime => 2,
+        TemplateKind::LongTerm => 3,
+    }
+}
+
 fn describe(template: &Template) -> Value {
     let spec = &template.spec;
     let mut described = json!({
@@ -33,7 +41,7 @@ fn describe(template: &Template) -> Value {
         "title": spec.title,
         "content": spec.content,
         "example": spec.example,
-        "type": match spec.kind { TemplateKind::OneTime => 2, TemplateKind::LongTerm => 3 },
+        "type": kind_number(spec.kind),
     });
     if !spec.enums.is_empty() {
         let lists: Vec<Value> = spec

@@ -23,6 +23,7 @@ use crate::{
 
 /// Forced refreshes a day.
 const FORCED: u64 = 20;
+const CLIENT: &str = "client_credential";
 
 #[derive(Deserialize)]
 struct Request {
@@ -43,7 +44,7 @@ pub(super) async fn stable(State(sim): State<Simulator>, body: Bytes) -> Respons
     let Ok(request) = serde_json::from_slice::<Request>(&body) else {
         return answer::error(&sim, 47001, "data format error");
     };
-    let app = match identified(&sim, &request.grant_type, &request.appid, &request.secret) {
+    let app = match identified(&sim, CLIENT, &request.grant_type, &request.appid, &request.secret) {
         Ok(app) => app,
         Err(answer) => return *answer,
     };
@@ -69,7 +70,7 @@ fn stable_text(sim: &Simulator, app: &Arc<App>, force: bool) -> Result<String, S
 
 pub(super) async fn plain(State(sim): State<Simulator>, RawQuery(query): RawQuery) -> Response {
     let value = |name| query::value(query.as_deref(), name).unwrap_or_default();
-    let app = match identified(&sim, &value("grant_type"), &value("appid"), &value("secret")) {
+    let app = match identified(&sim, CLIENT, &value("grant_type"), &value("appid"), &value("secret")) {
         Ok(app) => app,
         Err(answer) => return *answer,
     };
@@ -82,16 +83,23 @@ fn issue(sim: &Simulator, app: &Arc<App>, kind: TokenKind) -> String {
     json!({"access_token": &*token, "expires_in": seconds}).to_string()
 }
 
-fn identified(
+/// The app that these name, or the answer that says what is wrong with them.
+pub(super) fn identified(
     sim: &Simulator,
+    wanted: &str,
     grant_type: &str,
     appid: &str,
     secret: &str,
 ) -> Result<Arc<App>, Box<Response>> {
-    let fail = |errcode, errmsg| Box::new(answer::error(sim, errcode, errmsg));
-    if grant_type != "client_credential" {
-        return Err(fail(40002, "invalid grant_type"));
+    if grant_type != wanted {
+        return Err(Box::new(answer::error(sim, 40002, "invalid grant_type")));
     }
+    known(sim, appid, secret)
+}
+
+/// The app with this secret.
+pub(super) fn known(sim: &Simulator, appid: &str, secret: &str) -> Result<Arc<App>, Box<Response>> {
+    let fail = |errcode, errmsg| Box::new(answer::error(sim, errcode, errmsg));
     if appid.is_empty() {
         return Err(fail(41002, "appid missing"));
     }

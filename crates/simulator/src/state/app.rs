@@ -6,10 +6,13 @@ use std::{
 };
 
 use super::{
-    Template, lock,
-    quota::Daily,
+    Template,
+    codes::Codes,
+    lock,
+    quota::{Daily, Monthly},
     read,
     records::{AppCounters, Ring},
+    rids::{self, RidCall},
     sending::SendRecord,
     tokens::AppTokens,
     users::{Pushes, ReceiptQueue, Users},
@@ -25,7 +28,11 @@ pub(crate) struct App {
     pub(crate) users: Users,
     pub(crate) tokens: AppTokens,
     pub(crate) quota: Daily,
+    pub(crate) clears: Monthly,
+    pub(crate) codes: Codes,
+    pub(crate) rids: Ring<RidCall>,
     pub(crate) sends: Ring<Arc<SendRecord>>,
+    pub(crate) chats: Ring<api::ChatView>,
     pub(crate) callbacks: Ring<super::CallbackEntry>,
     pub(crate) grants: Ring<super::records::GrantEntry>,
     pub(crate) counters: AppCounters,
@@ -64,7 +71,11 @@ impl App {
             users: Users::default(),
             tokens: AppTokens::default(),
             quota: Daily::default(),
+            clears: Monthly::default(),
+            codes: Codes::default(),
+            rids: Ring::new(rids::KEEP),
             sends: Ring::new(config.keep_records),
+            chats: Ring::new(config.keep_records),
             callbacks: Ring::new(config.keep_records),
             grants: Ring::new(config.keep_records),
             counters: AppCounters::default(),
@@ -82,6 +93,16 @@ impl App {
     pub(crate) fn change(&self, spec: api::AppSpec) -> Result<(), Refusal> {
         let settings = prepare(&self.appid, spec, &mut lock(&self.numbers))?;
         *write(&self.settings) = Arc::new(settings);
+        Ok(())
+    }
+
+    /// Changes a part of the settings; an errcode refuses it.
+    pub(crate) fn amend(&self, change: impl FnOnce(&mut api::AppSpec) -> Result<(), i32>) -> Result<(), i32> {
+        let mut settings = write(&self.settings);
+        let mut spec = settings.spec.clone();
+        change(&mut spec)?;
+        let prepared = prepare(&self.appid, spec, &mut lock(&self.numbers)).map_err(|_| 200_001)?;
+        *settings = Arc::new(prepared);
         Ok(())
     }
 }

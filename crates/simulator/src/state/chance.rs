@@ -3,7 +3,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 
 use crate::Entropy;
 
@@ -74,6 +77,22 @@ impl Chance {
     /// As long as WeChat's are (136 characters).
     pub(crate) fn access_token(&self) -> String {
         format!("96_{}", self.text::<100>())
+    }
+
+    /// A code of `wx.login`.
+    pub(crate) fn code(&self) -> String {
+        format!("0{}", self.text::<24>())
+    }
+
+    pub(crate) fn session_key(&self) -> String {
+        let mut random = [0; 16];
+        self.fill(&mut random);
+        STANDARD.encode(random)
+    }
+
+    /// 43 characters, as a priTmplId has.
+    pub(crate) fn template_id(&self) -> String {
+        self.text::<32>()
     }
 
     fn text<const N: usize>(&self) -> String {

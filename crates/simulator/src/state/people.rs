@@ -6,9 +6,7 @@ use serde_json::json;
 
 use super::{App, Refusal, Simulator, Template, lock, users::User, views::counts};
 use crate::{
-    api::{
-        Chat, Decision, GrantCause, NewUser, Popup, Seed, SettingsChange, UserList, UserSummary, UserView,
-    },
+    api::{Decision, GrantCause, NewUser, Popup, Seed, SettingsChange, UserList, UserSummary, UserView},
     push::Content,
 };
 
@@ -156,14 +154,6 @@ impl Simulator {
         Ok(())
     }
 
-    pub fn chat(&self, appid: &str, openid: &str, chat: &Chat) -> Result<(), Refusal> {
-        let app = self.app(appid)?;
-        let openid = self.with_user(&app, openid, |_, _| ())?;
-        let msgid = self.0.chance.msgid();
-        self.push(&app, openid, Content::Text { text: chat.text.clone(), msgid });
-        Ok(())
-    }
-
     fn named(
         &self,
         app: &App,
@@ -177,6 +167,10 @@ impl Simulator {
                 None => Err(Refusal::UnknownTemplate(id.clone())),
             })
             .collect()
+    }
+
+    pub(crate) fn known_user(&self, app: &App, openid: &str) -> Result<Arc<str>, Refusal> {
+        self.with_user(app, openid, |_, _| ())
     }
 
     fn with_user(

@@ -53,7 +53,7 @@ pub(crate) struct GrantEntry {
 pub(crate) struct CallbackEntry {
     pub(crate) at: i64,
     pub(crate) openid: Arc<str>,
-    pub(crate) event: &'static str,
+    pub(crate) event: std::borrow::Cow<'static, str>,
     pub(crate) attempt: u32,
     pub(crate) status: Option<u16>,
     pub(crate) body: Box<str>,

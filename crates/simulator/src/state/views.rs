@@ -108,7 +108,7 @@ impl CallbackEntry {
         CallbackAttempt {
             at: self.at,
             openid: self.openid.to_string(),
-            event: self.event.to_owned(),
+            event: self.event.clone().into_owned(),
             attempt: self.attempt,
             status: self.status,
             body: self.body.to_string(),

@@ -8,6 +8,7 @@ import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
+import { service } from "./service.mjs";
 
 const [address, shots] = process.argv.slice(2);
 if (!address || !shots) {
@@ -264,6 +265,7 @@ async function play({ width, height, lang, dark }) {
     await textOf("result", /"reject"/);
     await panel(() => shot("10-panel"));
 
+    await service({ page, get, panel, shot, json, base, lang, textOf, appid: `wxservice${width}${lang}` });
     if (!narrow) await rules(page, get, `wxother${width}${lang}`);
 
     // Nothing sticks out sideways.

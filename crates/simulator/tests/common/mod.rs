@@ -178,6 +178,7 @@ pub struct Server {
     got: Arc<Mutex<Vec<Got>>>,
     status: Arc<AtomicU16>,
     slow_ms: Arc<AtomicU64>,
+    words: Arc<Mutex<String>>,
 }
 
 impl Server {
@@ -188,6 +189,7 @@ impl Server {
             got: Arc::default(),
             status: Arc::new(AtomicU16::new(200)),
             slow_ms: Arc::default(),
+            words: Arc::new(Mutex::new("success".to_owned())),
         };
         let this = server.clone();
         let handler =
@@ -215,13 +217,18 @@ impl Server {
         let status = StatusCode::from_u16(self.status.load(SeqCst)).unwrap();
         match echostr {
             Some(echostr) if method == Method::GET => (status, echostr).into_response(),
-            _ => (status, "success").into_response(),
+            _ => (status, self.words.lock().unwrap().clone()).into_response(),
         }
     }
 
     pub fn answers(&self, status: u16, slow_ms: u64) {
         self.status.store(status, SeqCst);
         self.slow_ms.store(slow_ms, SeqCst);
+    }
+
+    /// What it says to pushes from now on.
+    pub fn says(&self, words: &str) {
+        words.clone_into(&mut self.words.lock().unwrap());
     }
 
     pub fn got(&self) -> Vec<Got> {

@@ -9,6 +9,7 @@ use sqlx::SqliteConnection;
 
 use super::{hex, json, values};
 use crate::error::StoreError;
+use crate::relay::{self, NewRelay};
 use crate::sqlite::batch::Batch;
 use crate::sqlite::writer::Context;
 
@@ -24,6 +25,8 @@ pub enum InboxKind {
     Sent,
     /// Another event of WeChat's.
     Event,
+    /// An event that demands the erasure of a person, or of what the person took back.
+    Erasure,
     /// A customer-service chat; its content is never kept.
     Chat,
     /// Not parseable.
@@ -38,6 +41,7 @@ impl InboxKind {
             Self::Change => "change",
             Self::Sent => "sent",
             Self::Event => "event",
+            Self::Erasure => "erasure",
             Self::Chat => "chat",
             Self::Unreadable => "unreadable",
         }
@@ -49,6 +53,7 @@ impl InboxKind {
             "popup" => Self::Popup,
             "change" => Self::Change,
             "sent" => Self::Sent,
+            "erasure" => Self::Erasure,
             "chat" => Self::Chat,
             "unreadable" => Self::Unreadable,
             _ => Self::Event,
@@ -116,6 +121,8 @@ pub struct NewInboxRow {
     pub verdict: Option<Verdict>,
     /// Why that verdict.
     pub reason: Option<String>,
+    /// Whether and how it is passed on to the team's other server.
+    pub relay: Option<NewRelay>,
 }
 
 /// What became of an appended row.
@@ -123,7 +130,8 @@ pub struct NewInboxRow {
 pub enum Appended {
     /// It has a row of its own.
     New,
-    /// The same event came a moment ago; this push was counted on it.
+    /// The same event came a moment ago, and this push was counted on it; or it came at any time and was passed on at
+    /// once, and must not be again.
     Repeated,
 }
 
@@ -174,6 +182,16 @@ impl Batch for Append {
             insert(db, part).await?;
         }
         identify(db, &fresh).await?;
+        if fresh.iter().any(|item| item.relay.is_some()) {
+            let relayed: Vec<&NewInboxRow> =
+                fresh.iter().filter(|item| item.relay.is_some()).copied().collect();
+            let before = relay::queue(db, &relayed).await?;
+            for (item, outcome) in items.iter().zip(&mut outcomes) {
+                if item.relay == Some(NewRelay::AtOnce) && before.contains(&item.id) {
+                    *outcome = Appended::Repeated;
+                }
+            }
+        }
         if !again.is_empty() {
             let rows: Vec<_> = again.into_iter().map(|(id, count)| (hex(id.0), count)).collect();
             sqlx::query(AGAIN).bind(json(&rows)?).execute(db).await?;

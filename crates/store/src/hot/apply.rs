@@ -15,6 +15,7 @@ pub use super::pending::Pending;
 use super::receipts::{self, Sent};
 use super::settle::{RELEASE, UNQUEUE};
 use super::{hex, json, uuid};
+use crate::erasure::{self, NewErasure};
 use crate::error::StoreError;
 use crate::sqlite::batch::Batch;
 use crate::sqlite::writer::Context;
@@ -36,6 +37,8 @@ pub struct ToApply {
     pub acts: Vec<Act>,
     /// Set where it has no effect, and why.
     pub set_aside: Option<(Verdict, String)>,
+    /// Set where it demands that a person be erased: person and text of the row go in the same commit.
+    pub erase: Option<NewErasure>,
 }
 
 /// One thing that an event says about one template.
@@ -133,6 +136,7 @@ impl Batch for Apply {
                 Some(first) if *first == item.id || item.set_aside.is_some() => pass.item(db, item).await?,
                 Some(first) => {
                     pass.duplicate(item, *first);
+                    pass.blank(item);
                     Application::Done
                 }
             };
@@ -200,6 +204,8 @@ struct Pass {
     received: BTreeMap<String, ReceivedRow>,
     released: Vec<(u16, i64, String, String)>,
     unqueued: Vec<(i64, String)>,
+    erasures: Vec<erasure::Columns>,
+    blanked: Vec<String>,
     now: Millis,
 }
 
@@ -223,6 +229,8 @@ impl Pass {
             received: BTreeMap::new(),
             released: Vec::new(),
             unqueued: Vec::new(),
+            erasures: Vec::new(),
+            blanked: Vec::new(),
             now: items.iter().map(|item| item.at).max().unwrap_or(0),
         };
         let mut keys = Vec::new();
@@ -304,6 +312,10 @@ impl Pass {
                 }));
             }
         }
+        if let Some(erasure) = item.erase.as_ref().filter(|_| item.set_aside.is_none()) {
+            self.erasures.push(erasure::of_event(item.id, item.app, erasure, item.at));
+            self.blank(item);
+        }
         let (verdict, reason) =
             item.set_aside.clone().map_or((Verdict::Applied, None), |(verdict, why)| (verdict, Some(why)));
         let effects = (!effects.is_empty()).then(|| Value::Array(effects).to_string());
@@ -314,6 +326,13 @@ impl Pass {
     /// Marks a row whose event came before.
     fn duplicate(&mut self, item: &ToApply, first: InboxId) {
         self.marks.push((hex(item.id.0), Verdict::Duplicate.code(), Some(first.to_string()), None, item.at));
+    }
+
+    /// The row of an event that demands an erasure keeps neither person nor text.
+    fn blank(&mut self, item: &ToApply) {
+        if item.erase.is_some() {
+            self.blanked.push(hex(item.id.0));
+        }
     }
 
     /// By its own msgid a receipt's message is certain; anything less waits for the answer of the call under way.
@@ -393,6 +412,6 @@ impl Pass {
                 sqlx::query(statement).bind(rows).execute(&mut *db).await?;
             }
         }
-        Ok(())
+        erasure::ask(db, &self.erasures, &self.blanked).await
     }
 }

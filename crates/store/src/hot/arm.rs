@@ -6,9 +6,10 @@ use std::collections::HashSet;
 use domain::message::State;
 use domain::{Lane, MessageId, Millis};
 use sqlx::{Row, SqliteConnection};
+use uuid::Uuid;
 
 use super::enqueue::Queue;
-use super::{hex, json};
+use super::{hex, json, uuid, values};
 use crate::error::StoreError;
 use crate::sqlite::batch::Batch;
 use crate::sqlite::writer::Context;
@@ -32,20 +33,24 @@ pub struct Arm {
     pub at: Millis,
 }
 
-pub(crate) const TAKE: &str = "
+/// How many of these wait and may still go out.
+const WAITING: &str = "
+select count(*) from (select v->>0 lane, v->>2 queue, v->>3 due_at, unhex(v->>4) id from (select value v from jsonb_each($1))) b
+join ready r on r.lane = b.lane and r.queue = b.queue and r.due_at = b.due_at and r.id = b.id and r.expire_at > $2";
+const TAKE: &str = "
 delete from ready where (lane, queue, due_at, id) in
-    (select v->>0, v->>2, v->>3, unhex(v->>4) from (select value v from json_each($1)))
-    and expire_at > $2
-returning queue, due_at, id";
-pub(crate) const FLY: &str = "
-insert into in_flight (lane, id, attempt, epoch)
-select v->>0, unhex(v->>4), v->>5, v->>1 from (select value v from json_each($1))";
-pub(crate) const MARK: &str = "
+    (select v->>0, v->>2, v->>3, unhex(v->>4) from (select value v from jsonb_each($1)))
+    and expire_at > $2";
+const AND_TELL: &str = " returning queue, due_at, id";
+const FLY: &str = "insert into in_flight (lane, id, attempt, epoch)";
+const MARK: &str = "
 update message_state set state = $2, attempts = v->>5, attempt_at = v->>6
-from (select value v from json_each($1)) b where message_state.id = unhex(v->>4)";
+from (select value v from jsonb_each($1)) b where message_state.id = unhex(v->>4)";
+
+type Columns = (u16, i64, i64, i64, String, i64, i64);
 
 /// The columns of a row, as they stand in the batch.
-pub(crate) fn columns(arm: &Arm) -> (u16, i64, i64, i64, String, i64, i64) {
+fn columns(arm: &Arm) -> Columns {
     (arm.lane.0, arm.epoch, arm.queue.0, arm.due_at, hex(arm.id.0), arm.attempt, arm.at)
 }
 
@@ -65,27 +70,53 @@ impl Batch for Arming {
         let ours = |arm: &Arm| epochs.get(&arm.lane.0) == Some(&arm.epoch);
         let mut asked: Vec<_> = items.iter().filter(|arm| ours(arm)).map(columns).collect();
         asked.sort_unstable_by(|a, b| a.4.cmp(&b.4));
-        let mut taken: HashSet<(i64, i64, Vec<u8>)> = sqlx::query(TAKE)
-            .bind(json(&asked)?)
-            .bind(now)
-            .fetch_all(&mut *db)
-            .await?
-            .into_iter()
-            .map(|row| Ok::<_, sqlx::Error>((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
-            .collect::<Result<_, _>>()?;
+        let mut taken = take(db, &asked, now).await?;
         // A message that two callers of one commit ask for is armed once: the row is taken out of the set.
-        let armed: Vec<bool> = items
-            .iter()
-            .map(|arm| ours(arm) && taken.remove(&(arm.queue.0, arm.due_at, arm.id.0.as_bytes().to_vec())))
-            .collect();
-        let mut rows: Vec<_> =
-            items.iter().zip(&armed).filter(|(_, armed)| **armed).map(|(arm, _)| columns(arm)).collect();
-        rows.sort_unstable_by(|a, b| a.4.cmp(&b.4));
+        let armed: Vec<bool> =
+            items.iter().map(|arm| ours(arm) && taken.remove(&(arm.queue.0, arm.due_at, arm.id.0))).collect();
+        let mut rows: Vec<&Arm> =
+            items.iter().zip(&armed).filter(|(_, armed)| **armed).map(|(arm, _)| arm).collect();
+        rows.sort_unstable_by_key(|arm| (arm.lane, arm.id));
+        for part in rows.chunks(values::MOST) {
+            values::bound(values::statement(FLY, 4, part.len(), ""), 4, part, |query, arm| {
+                query.bind(arm.lane.0).bind(arm.id.0.as_bytes().as_slice()).bind(arm.attempt).bind(arm.epoch)
+            })
+            .execute(&mut *db)
+            .await?;
+        }
         if !rows.is_empty() {
-            let rows = json(&rows)?;
-            sqlx::query(FLY).bind(&rows).execute(&mut *db).await?;
-            sqlx::query(MARK).bind(&rows).bind(State::Sending.code()).execute(db).await?;
+            let mut rows: Vec<_> = rows.into_iter().map(columns).collect();
+            rows.sort_unstable_by(|a, b| a.4.cmp(&b.4));
+            sqlx::query(MARK).bind(json(&rows)?).bind(State::Sending.code()).execute(db).await?;
         }
         Ok(armed)
     }
+}
+
+/// Takes messages out of their queues; gives which of them were there.
+async fn take(
+    db: &mut SqliteConnection,
+    asked: &[Columns],
+    now: Millis,
+) -> Result<HashSet<(i64, i64, Uuid)>, StoreError> {
+    let batch = json(asked)?;
+    let all: Result<HashSet<_>, StoreError> = asked
+        .iter()
+        .map(|row| Ok((row.2, row.3, Uuid::try_parse(&row.4).map_err(|_| StoreError::Corrupt("an id"))?)))
+        .collect();
+    let all = all?;
+    let waiting: i64 = sqlx::query_scalar(WAITING).bind(&batch).bind(now).fetch_one(&mut *db).await?;
+    // Nearly always all of them: then they need not be told one by one.
+    if usize::try_from(waiting).ok() == Some(all.len()) {
+        sqlx::query(TAKE).bind(&batch).bind(now).execute(db).await?;
+        return Ok(all);
+    }
+    sqlx::query(sqlx::AssertSqlSafe(format!("{TAKE}{AND_TELL}")))
+        .bind(&batch)
+        .bind(now)
+        .fetch_all(db)
+        .await?
+        .into_iter()
+        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?, uuid(row.try_get(2)?)?)))
+        .collect()
 }

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use domain::ledger::Change;
-use domain::message::{Event, Outcome, OutcomeKind, Position, State, transition};
+use domain::message::{Event, Outcome, OutcomeKind, Position, Receipt, State, transition};
 use domain::{Lane, MessageId, Millis};
 use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
@@ -75,30 +75,37 @@ pub enum Settled {
     Late(Outcome),
 }
 
+/// How many of these attempts are in flight.
+const FLYING: &str = "
+select count(*) from (select v->>0 lane, unhex(v->>1) id, v->>2 attempt, v->>3 epoch from (select value v from jsonb_each($1))) b
+join in_flight f on f.lane = b.lane and f.id = b.id and f.attempt = b.attempt and f.epoch = b.epoch";
 const LAND: &str = "
 delete from in_flight where (lane, id, attempt, epoch) in
-    (select v->>0, unhex(v->>1), v->>2, v->>3 from (select value v from json_each($1)))
-returning id, attempt, epoch";
+    (select v->>0, unhex(v->>1), v->>2, v->>3 from (select value v from jsonb_each($1)))";
+const AND_TELL: &str = " returning id, attempt, epoch";
+/// A late answer counts where its attempt is still the last one, and the person was not erased meanwhile.
 const LATE: &str = "
 select s.id, s.state, s.outcome, s.receipt, s.cancel_requested from (select value v from json_each($1)) b
 join message_state s on s.id = unhex(b.v->>1) and s.attempts = b.v->>2
+join message m on m.id = s.id and m.openid <> ''
 where not exists (select 1 from in_flight f where f.lane = b.v->>0 and f.id = s.id)";
 const POSITIONS: &str = "
-select s.id, s.state, s.outcome, s.receipt, s.cancel_requested, s.linked from (select value v from json_each($1)) b
-join message_state s on s.id = unhex(b.v->>1)";
+select json_group_array(json_array(hex(s.id), s.state, s.outcome, s.receipt, s.cancel_requested, s.linked))
+from (select unhex(value) id from json_each($1)) b join message_state s on s.id = b.id";
+type PositionRow = (String, i16, Option<i16>, Option<i16>, i64, i64);
 const WRITE: &str = "
 update message_state set state = v->>1, outcome = v->>2, errcode = case when v->>10 then errcode else v->>3 end,
     errmsg = case when v->>10 then errmsg else v->>4 end, msgid = coalesce(v->>5, msgid),
     linked = linked or v->>6, attempts = v->>7, due_at = coalesce(v->>8, due_at),
     previous_sent = coalesce(unhex(v->>9), previous_sent)
-from (select value v from json_each($1)) b where message_state.id = unhex(v->>0)";
+from (select value v from jsonb_each($1)) b where message_state.id = unhex(v->>0)";
 const KEEP_ATTEMPTS: &str = "
 insert into attempt (lane, message, number, at, errcode, errmsg, ambiguous)
-select v->>0, unhex(v->>1), v->>2, v->>3, v->>4, v->>5, v->>6 from (select value v from json_each($1)) where true
+select v->>0, unhex(v->>1), v->>2, v->>3, v->>4, v->>5, v->>6 from (select value v from jsonb_each($1)) where true
 on conflict do nothing";
 pub(crate) const RELEASE: &str = "
 delete from reserved where (lane, template, openid, id) in
-    (select v->>0, v->>1, v->>2, unhex(v->>3) from (select value v from json_each($1)))";
+    (select v->>0, v->>1, v->>2, unhex(v->>3) from (select value v from jsonb_each($1)))";
 /// Takes messages out of the queue that they wait in: known to have arrived, or to be taken, by an attempt before.
 pub(crate) const UNQUEUE: &str = "
 delete from ready where (lane, queue, due_at, id) in
@@ -106,7 +113,7 @@ delete from ready where (lane, queue, due_at, id) in
      join message_state s on s.id = unhex(b.v->>1) join message m on m.id = s.id)";
 const REQUEUE: &str = "
 insert into ready (lane, queue, due_at, id, expire_at)
-select v->>0, v->>1, v->>2, unhex(v->>3), v->>4 from (select value v from json_each($1))";
+select v->>0, v->>1, v->>2, unhex(v->>3), v->>4 from (select value v from jsonb_each($1))";
 
 pub(crate) struct Settle;
 
@@ -157,11 +164,26 @@ async fn land(
     db: &mut SqliteConnection,
     items: impl Iterator<Item = &Settlement>,
 ) -> Result<HashSet<(Uuid, i64, i64)>, StoreError> {
-    let mut rows: Vec<_> =
-        items.map(|item| (item.lane.0, hex(item.id.0), item.attempt, item.epoch)).collect();
+    let mut rows: Vec<_> = Vec::new();
+    let asked: HashSet<(Uuid, i64, i64)> = items
+        .map(|item| {
+            rows.push((item.lane.0, hex(item.id.0), item.attempt, item.epoch));
+            (item.id.0, item.attempt, item.epoch)
+        })
+        .collect();
+    if asked.is_empty() {
+        return Ok(asked);
+    }
     rows.sort_unstable();
-    sqlx::query(LAND)
-        .bind(json(&rows)?)
+    let batch = json(&rows)?;
+    let flying: i64 = sqlx::query_scalar(FLYING).bind(&batch).fetch_one(&mut *db).await?;
+    // Nearly always all of them: then they need not be told one by one.
+    if usize::try_from(flying).ok() == Some(asked.len()) {
+        sqlx::query(LAND).bind(&batch).execute(db).await?;
+        return Ok(asked);
+    }
+    sqlx::query(sqlx::AssertSqlSafe(format!("{LAND}{AND_TELL}")))
+        .bind(&batch)
         .fetch_all(db)
         .await?
         .iter()
@@ -170,13 +192,14 @@ async fn land(
 }
 
 /// The late answers that still find their attempt unresolved: it is the message's last one, it is not in flight, and the
-/// transition table lets the answer speak.
+/// transition table lets the answer speak. Of a person who is erased nothing is written any more (I17).
 async fn late(
     db: &mut SqliteConnection,
     items: impl Iterator<Item = &Settlement>,
 ) -> Result<HashSet<(Uuid, i64, i64)>, StoreError> {
     let items: HashMap<Uuid, &Settlement> = items.map(|item| (item.id.0, item)).collect();
-    let rows: Vec<_> = items.values().map(|item| (item.lane.0, hex(item.id.0), item.attempt)).collect();
+    let rows: Vec<_> =
+        items.values().map(|item| (item.lane.0, hex(item.id.0), item.attempt, &item.openid)).collect();
     let mut found = HashSet::new();
     for row in sqlx::query(LATE).bind(json(&rows)?).fetch_all(db).await? {
         let id = uuid(&row.try_get::<Vec<u8>, _>(0)?)?;
@@ -289,15 +312,19 @@ async fn positions(
     db: &mut SqliteConnection,
     items: &[&Settlement],
 ) -> Result<HashMap<Uuid, (Position, bool)>, StoreError> {
-    let rows: Vec<_> = items.iter().map(|item| (0, hex(item.id.0))).collect();
-    sqlx::query(POSITIONS)
-        .bind(json(&rows)?)
-        .fetch_all(db)
-        .await?
-        .iter()
-        .map(|row| {
-            let id = uuid(&row.try_get::<Vec<u8>, _>(0)?)?;
-            Ok((id, (receipts::position(row, 1)?, row.try_get(5)?)))
+    let ids: Vec<_> = items.iter().map(|item| hex(item.id.0)).collect();
+    let read: String = sqlx::query_scalar(POSITIONS).bind(json(&ids)?).fetch_one(db).await?;
+    let corrupt = || StoreError::Corrupt("message_state");
+    let rows: Vec<PositionRow> = serde_json::from_str(&read).map_err(|_| corrupt())?;
+    rows.into_iter()
+        .map(|(id, state, outcome, receipt, cancel_requested, linked)| {
+            let position = Position {
+                state: State::try_from(state).map_err(|_| corrupt())?,
+                outcome: outcome.map(OutcomeKind::try_from).transpose().map_err(|_| corrupt())?,
+                receipt: receipt.map(Receipt::try_from).transpose().map_err(|_| corrupt())?,
+                cancel_requested: cancel_requested != 0,
+            };
+            Ok((Uuid::try_parse(&id).map_err(|_| corrupt())?, (position, linked != 0)))
         })
         .collect()
 }

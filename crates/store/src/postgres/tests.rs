@@ -47,13 +47,14 @@ impl World {
             body: "{}".into(),
             verdict: None,
             reason: None,
+            relay: None,
         }
     }
 
     fn event(&self, row: &NewInboxRow, kind: ActKind) -> ToApply {
         let acts = vec![Act { template_id: "T1".into(), kind }];
         let (id, openid) = (row.id, row.openid.clone());
-        ToApply { id, epoch: self.epoch, app: 1, openid, at: NOW + 5, acts, set_aside: None }
+        ToApply { id, epoch: self.epoch, app: 1, openid, at: NOW + 5, acts, set_aside: None, erase: None }
     }
 
     /// Appends an event and applies it.

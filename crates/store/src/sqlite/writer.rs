@@ -22,6 +22,8 @@ use crate::templates::TemplateIds;
 /// Rows that one commit takes at most: keeps a writer's transaction near 20 ms.
 const ROWS_PER_COMMIT: usize = 2_048;
 const QUEUE: usize = 4_096;
+/// Pages of 4 KiB up to which a file is rewritten when somebody was erased: 128 MiB, which takes about a second.
+const SMALL: i64 = 32_768;
 /// How often an idle writer looks whether another process wrote.
 const FOREIGN_POLL: Duration = Duration::from_millis(100);
 
@@ -33,6 +35,8 @@ pub(crate) struct Context {
     pub(crate) work: Meter,
     /// Set where the WAL has grown long enough to begin anew.
     pub(crate) fold: AtomicBool,
+    /// Set where nothing of what was deleted may stay in the files.
+    pub(crate) scrub: AtomicBool,
     /// Microseconds that every commit waits before it syncs: how benches see a slower disk.
     #[cfg(feature = "testing")]
     pub(crate) delay: std::sync::atomic::AtomicU64,
@@ -150,6 +154,11 @@ impl Writer {
         answer.await.map_err(|_| stopped())?
     }
 
+    /// Lets what was deleted vanish from the files too, as soon as no reader needs it.
+    pub(crate) fn scrub(&self) {
+        self.context.scrub.store(true, Ordering::Relaxed);
+    }
+
     /// Ends the task once everything handed in before is kept, folds the WAL back and closes the connection. Later writes are refused.
     pub(crate) async fn close(&self) {
         let (reply, done) = oneshot::channel();
@@ -222,6 +231,7 @@ impl Task {
             if self.context.fold.swap(false, Ordering::Relaxed) {
                 self.fold().await;
             }
+            self.scrub().await;
             // Under load nobody is idle, and the commits of others are news all the same.
             if self.looked.elapsed() >= FOREIGN_POLL {
                 self.look_for_foreign_commits().await;
@@ -257,13 +267,41 @@ impl Task {
         }
     }
 
+    /// Rewrites a small file and empties the WAL; where a reader or the checkpointer holds it, at one of the next looks.
+    async fn scrub(&mut self) {
+        if !self.context.scrub.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        // Nobody's commit waits for a reader.
+        let _ = sqlx::query("pragma busy_timeout = 0").execute(&mut self.db).await;
+        if !self.rewritten().await.unwrap_or(false) {
+            self.context.scrub.store(true, Ordering::Relaxed);
+        }
+        let _ = sqlx::query("pragma busy_timeout = 10000").execute(&mut self.db).await;
+    }
+
+    /// `secure_delete` overwrites deleted rows, not the copies that stay behind in a page when SQLite moves rows to another
+    /// one: those go only with the file's rewriting. In a large file that would stop everybody for too long.
+    async fn rewritten(&mut self) -> Result<bool, sqlx::Error> {
+        let db = &mut self.db;
+        let pages: i64 = sqlx::query_scalar("pragma page_count").fetch_one(&mut *db).await?;
+        if pages <= SMALL {
+            sqlx::query("vacuum").execute(&mut *db).await?;
+        }
+        let busy: i64 = sqlx::query_scalar("pragma wal_checkpoint(truncate)").fetch_one(db).await?;
+        Ok(busy == 0)
+    }
+
     async fn next(&mut self) -> Option<Job> {
         loop {
             tokio::select! {
                 biased;
                 job = self.urgent.recv() => return job,
                 Some(job) = self.bulk.recv() => return Some(job),
-                () = tokio::time::sleep(FOREIGN_POLL) => self.look_for_foreign_commits().await,
+                () = tokio::time::sleep(FOREIGN_POLL) => {
+                    self.look_for_foreign_commits().await;
+                    self.scrub().await;
+                }
             }
         }
     }

@@ -104,6 +104,7 @@ impl Bed {
             body: body.into(),
             verdict: None,
             reason: None,
+            relay: None,
         }
     }
 
@@ -117,6 +118,7 @@ impl Bed {
             at: self.now(),
             acts,
             set_aside: None,
+            erase: None,
         }
     }
 

@@ -355,3 +355,30 @@ async fn a_closed_store_is_one_file_and_takes_nothing_more() {
     guest.close().await;
     assert!(!log.exists());
 }
+
+#[tokio::test]
+async fn a_list_passes_a_bounded_number_of_another_apps_rows() {
+    let bed = Bed::sqlite().await;
+    let mut own = Vec::new();
+    for n in 0..20 {
+        own.push(bed.queued(&openid(n)).await);
+    }
+    own.sort_unstable_by(|a, b| b.cmp(a));
+    // A busy app's messages after them; a list needs no more of these than id and app.
+    let mut db = raw(&bed).await;
+    run(
+        &mut db,
+        "with recursive n (n) as (values (1) union all select n + 1 from n where n < 150000)
+         insert into message (id, lane, app, template, openid, queue, data, version, lang, expire_at)
+         select unhex('ff' || printf('%030x', n)), 0, 2, 1, 'o', 9, '{}', 'formal', 'zh_CN', 0 from n",
+    )
+    .await;
+    let started = std::time::Instant::now();
+    let first = bed.store.messages(APP, Default::default(), None, 10).await.unwrap();
+    assert!(first.items.is_empty(), "100,000 rows of another app's are enough for one page");
+    let second = bed.store.messages(APP, Default::default(), first.next, 10).await.unwrap();
+    let third = bed.store.messages(APP, Default::default(), second.next, 10).await.unwrap();
+    println!("three pages past 150,000 rows of another app: {:?}", started.elapsed());
+    let found: Vec<_> = [second.items, third.items].concat().iter().map(|message| message.id).collect();
+    assert_eq!((found, third.next), (own, None));
+}

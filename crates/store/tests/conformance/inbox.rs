@@ -1,6 +1,6 @@
 //! Appending: an event counts once however often it is pushed (I2); what waits and what does not.
 
-use store::hot::append::{Appended, InboxKind, Verdict};
+use store::hot::append::{Appended, InboxKind, NewInboxRow, Verdict};
 use store::hot::apply::{ActKind, Application};
 
 use crate::bed::{APP, Bed, START, T, act, openid};
@@ -219,4 +219,32 @@ pub(crate) async fn a_filtered_inbox_page_goes_on_after_ten_thousand(bed: &Bed) 
     let next = next.expect("there may be more");
     let (page, _) = bed.store.callbacks(APP, Some(Verdict::Quarantined), Some(next), 10).await.unwrap();
     assert_eq!(page.iter().map(|row| row.id).collect::<Vec<_>>(), [old.id]);
+}
+
+pub(crate) async fn the_quarantine_is_bounded(bed: &Bed) {
+    let mut ids = Vec::new();
+    for n in 0..7 {
+        bed.clock.advance(1);
+        let row = bed.row(InboxKind::Popup, &openid(n), START, "stale");
+        let other = bed.row(InboxKind::Event, &openid(n), START, "fine");
+        ids.push(row.id);
+        let aside = |row, verdict| NewInboxRow { verdict: Some(verdict), ..row };
+        let rows = vec![aside(row, Verdict::Quarantined), aside(other, Verdict::Ignored)];
+        bed.store.append(rows).await.unwrap();
+    }
+    assert_eq!(bed.store.quarantined(APP).await.unwrap(), 7);
+    assert_eq!(bed.store.trim_quarantine(APP, 7).await.unwrap(), 0);
+    assert_eq!(bed.store.trim_quarantine(APP, 3).await.unwrap(), 4);
+    assert_eq!(bed.store.quarantined(APP).await.unwrap(), 3);
+    let (rows, _) = bed.store.callbacks(APP, Some(Verdict::Quarantined), None, 10).await.unwrap();
+    assert_eq!(
+        rows.iter().map(|row| row.id).collect::<Vec<_>>(),
+        [ids[6], ids[5], ids[4]],
+        "the newest stay"
+    );
+    let (rows, _) = bed.store.callbacks(APP, Some(Verdict::Ignored), None, 10).await.unwrap();
+    assert_eq!(rows.len(), 7);
+    assert!(bed.store.replayed_as(ids[6], ids[5], START).await.unwrap());
+    assert!(!bed.store.replayed_as(ids[6], ids[5], START).await.unwrap(), "once");
+    assert!(!bed.store.replay(APP, ids[0]).await.unwrap(), "it is gone");
 }

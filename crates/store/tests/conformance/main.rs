@@ -14,12 +14,14 @@ mod changing;
 mod committing;
 mod dispatching;
 mod enqueueing;
+mod erasing;
 mod files;
 mod inbox;
 mod ledger_property;
 mod listing;
 mod rare;
 mod receipts;
+mod relaying;
 mod settling;
 mod unknown;
 
@@ -44,7 +46,7 @@ suite! { sqlite:
         what_waits_is_listed_in_pages,
     a_late_push_is_a_duplicate,
     a_stale_push_does_not_take_the_identity, what_was_set_aside_waits_for_a_replay, the_inbox_is_read_in_pages,
-        a_filtered_inbox_page_goes_on_after_ten_thousand,
+        a_filtered_inbox_page_goes_on_after_ten_thousand, the_quarantine_is_bounded,
     }
     applying {
         one_event_speaks_of_several_templates, the_status_is_that_of_the_latest_createtime,
@@ -88,8 +90,16 @@ suite! { sqlite:
     committing {
         each_caller_gets_its_own_answers, one_bad_row_fails_its_caller_alone, callers_that_give_up_harm_nobody,
     }
+    erasing {
+        a_person_goes_and_messages_stay_counted, what_is_under_way_is_waited_for, a_late_answer_brings_nobody_back,
+        another_epoch_erases_nothing, an_event_asks_once_and_keeps_no_name, values_go_by_their_kind, what_is_unknown_goes_too_and_a_late_answer_brings_nobody_back,
+    }
+    relaying {
+        what_is_to_be_passed_on_waits_in_order, an_event_is_queued_once,
+        what_is_passed_on_at_once_is_told_from_what_was,
+    }
     rare {
-        an_app_keeps_its_secrets, names_of_apps_are_unique, a_removed_app_leaves_its_number_unused,
+        an_app_keeps_its_secrets, replaced_keys_stay_for_a_while, names_of_apps_are_unique, a_removed_app_leaves_its_number_unused,
         a_token_is_swapped_by_one, a_gate_closes_and_opens, a_key_is_found_by_its_digest, a_sync_tells_what_is_gone,
         each_taking_raises_every_epoch,
     }

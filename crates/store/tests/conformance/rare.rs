@@ -26,6 +26,7 @@ pub(crate) fn app(app_id: &str, alias: Option<&str>) -> AppInput {
         api_base_url: "https://api.weixin.qq.com".into(),
         alias: alias.map(Into::into),
         settings: "{}".into(),
+        ..AppInput::default()
     }
 }
 
@@ -50,6 +51,47 @@ pub(crate) async fn an_app_keeps_its_secrets(bed: &Bed) {
     bed.store.learn_original_id(stored.number, "gh_2".into()).await.unwrap();
     assert_eq!(bed.store.apps().await.unwrap()[0].original_id.as_deref(), Some("gh_1"));
     assert!(!bed.store.update_app(app("wx9", None), START).await.unwrap(), "there is none such");
+}
+
+pub(crate) async fn replaced_keys_stay_for_a_while(bed: &Bed) {
+    bed.store.insert_app(app("wx1", None), START).await.unwrap();
+    bed.store.insert_app(app("wx2", None), START).await.unwrap();
+    let change = |token: &str, until| AppInput {
+        secret: None,
+        callback_token: Some(SecretString::from(token)),
+        aes_key: None,
+        callback_mode: "plain".into(),
+        retire_keys: until,
+        ..app("wx1", None)
+    };
+    let previous = async || {
+        let apps = bed.store.apps().await.unwrap();
+        assert!(apps[1].previous_keys.is_empty(), "another app's keys");
+        let keys = apps[0].previous_keys.iter();
+        keys.map(|k| (k.callback_token.expose_secret().to_owned(), k.callback_mode.clone(), k.expires_at))
+            .collect::<Vec<_>>()
+    };
+    bed.store.update_app(change("second", Some(START + 100)), START).await.unwrap();
+    assert_eq!(previous().await, [(SECRETS[1].to_owned(), "safe".to_owned(), START + 100)]);
+    let aes_key = bed.store.apps().await.unwrap()[0].previous_keys[0].aes_key.clone();
+    assert_eq!(aes_key.unwrap().expose_secret(), SECRETS[2]);
+    bed.store.update_app(change("third", Some(START + 200)), START + 1).await.unwrap();
+    let tokens = async || previous().await.into_iter().map(|(token, ..)| token).collect::<Vec<_>>();
+    assert_eq!(tokens().await, ["second", SECRETS[1]], "the longest valid first");
+    bed.store.end_previous_keys(START + 100).await.unwrap();
+    assert_eq!(tokens().await, ["second"]);
+    bed.store
+        .update_app(AppInput { end_previous_keys: true, ..change("third", None) }, START + 2)
+        .await
+        .unwrap();
+    assert!(tokens().await.is_empty());
+    for n in 0..8 {
+        bed.store.update_app(change(&format!("token{n}"), Some(START + 300 + n)), START + 3).await.unwrap();
+    }
+    assert_eq!(tokens().await, ["token6", "token5", "token4", "token3"], "no more than four");
+    bed.store.remove_app("wx1".into()).await.unwrap();
+    bed.store.insert_app(app("wx1", None), START).await.unwrap();
+    assert!(tokens().await.is_empty());
 }
 
 pub(crate) async fn names_of_apps_are_unique(bed: &Bed) {

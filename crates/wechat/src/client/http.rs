@@ -127,6 +127,30 @@ impl Client {
             }
         }
     }
+
+    /// Makes one call to a server that need not be WeChat's and gives status, media type and body.
+    pub(super) async fn outside_exchange(
+        &self,
+        request: Request<Full<Bytes>>,
+        time: Duration,
+        limit: usize,
+    ) -> Result<(u16, Option<String>, Bytes), Fault> {
+        let call = async {
+            let answer = self.pool.request(request).await.map_err(|error| told(&error))?;
+            let status = answer.status().as_u16();
+            let content_type = answer
+                .headers()
+                .get(header::CONTENT_TYPE)
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned);
+            match Limited::new(answer.into_body(), limit).collect().await {
+                Ok(collected) => Ok((status, content_type, collected.to_bytes())),
+                Err(error) if error.is::<LengthLimitError>() => Err(Fault::NoAnswer(NoAnswer::TooLong)),
+                Err(error) => Err(Fault::NoAnswer(NoAnswer::Cut(chain(error.as_ref())))),
+            }
+        };
+        timeout(time, call).await.unwrap_or(Err(Fault::NoAnswer(NoAnswer::Timeout)))
+    }
 }
 
 impl std::fmt::Debug for Client {

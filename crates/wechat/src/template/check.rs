@@ -5,10 +5,10 @@
 use std::collections::BTreeMap;
 
 use super::value::check_value;
-use super::{Field, FieldKind, FieldProblem, ProblemCode};
+use super::{Field, FieldKind, FieldProblem, MAX_UNKNOWN_KEYS, ProblemCode};
 
 /// Gives everything that is wrong with `data` for a template with these `fields`, in the order of the template, unknown
-/// keys last; nothing if it can be sent.
+/// keys last (the first [`MAX_UNKNOWN_KEYS`] of them); nothing if it can be sent.
 ///
 /// No value is ever changed, not even trimmed. Without known fields every key is unknown, so do not ask then.
 pub fn check(fields: &[Field], data: &BTreeMap<String, String>) -> Vec<FieldProblem> {
@@ -31,8 +31,8 @@ pub fn check(fields: &[Field], data: &BTreeMap<String, String>) -> Vec<FieldProb
         }
     }
     let mut free: Vec<&Field> = fields.iter().filter(|field| !data.contains_key(&field.key)).collect();
-    let unknown: Vec<&String> =
-        data.keys().filter(|key| !fields.iter().any(|field| field.key == **key)).collect();
+    let unknown = data.keys().filter(|key| !fields.iter().any(|field| field.key == **key));
+    let unknown: Vec<&String> = unknown.take(MAX_UNKNOWN_KEYS).collect();
     // Labels first: a sure match must not be taken by a guess.
     let mut suggested: BTreeMap<&String, String> = BTreeMap::new();
     for by in [same_label, same_kind] {

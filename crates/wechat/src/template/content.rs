@@ -5,12 +5,13 @@
 
 use std::collections::BTreeMap;
 
-use super::{Field, FieldKind};
+use super::{Field, FieldKind, MAX_FIELDS};
 
 /// Gives the fields of a template, in the order of its content.
 ///
 /// `enums` are the listed values by key (`keywordEnumValueList`); the key may end in `.DATA`, as WeChat writes it. Text
-/// that is no placeholder is skipped; a key that occurs twice counts once.
+/// that is no placeholder is skipped; a key that occurs twice counts once; at most [`MAX_FIELDS`](super::MAX_FIELDS) are
+/// read.
 pub fn parse_content(content: &str, example: &str, enums: &BTreeMap<String, Vec<String>>) -> Vec<Field> {
     let mut fields: Vec<Field> = Vec::new();
     let mut examples: Vec<Option<&str>> = example.lines().map(Some).collect();
@@ -18,6 +19,9 @@ pub fn parse_content(content: &str, example: &str, enums: &BTreeMap<String, Vec<
         let mut rest = line;
         while let Some((before, key, after)) = placeholder(rest) {
             rest = after;
+            if fields.len() == MAX_FIELDS {
+                return fields;
+            }
             if fields.iter().any(|field| field.key == key) {
                 continue;
             }
@@ -38,17 +42,19 @@ pub fn parse_content(content: &str, example: &str, enums: &BTreeMap<String, Vec<
 }
 
 /// Finds the next `{{key.DATA}}`: what stands before it, its key, what stands after it.
+///
+/// From the closing braces backwards, so that no text is looked through twice, however many braces it opens.
 fn placeholder(text: &str) -> Option<(&str, &str, &str)> {
     let mut from = 0;
     loop {
-        let open = from + text.get(from..)?.find("{{")?;
-        let inside = text.get(open + 2..)?;
-        let close = inside.find("}}")?;
-        let key = inside.get(..close)?.trim().strip_suffix(".DATA").unwrap_or_default();
-        if !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-            return Some((text.get(..open)?, key, inside.get(close + 2..)?));
+        let close = from + text.get(from..)?.find("}}")?;
+        if let Some((before, inside)) = text.get(from..close)?.rsplit_once("{{") {
+            let key = inside.trim().strip_suffix(".DATA").unwrap_or_default();
+            if !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+                return Some((text.get(..from + before.len())?, key, text.get(close + 2..)?));
+            }
         }
-        from = open + 2;
+        from = close + 2;
     }
 }
 
@@ -109,9 +115,23 @@ mod tests {
         assert_eq!(keys("甲:{{thing1.DATA}} 乙:{{date2.DATA}}"), ["thing1", "date2"]);
         assert_eq!(keys("{{first.DATA}}\r\n{{ site01.DATA }}"), ["first", "site01"]);
         assert_eq!(keys("{{{{thing1.DATA}}}}"), ["thing1"]);
+        assert_eq!(keys("{{{thing1.DATA}}} }} {{x{{thing2.DATA}}"), ["thing1", "thing2"]);
         assert_eq!(keys("{{thing1}} {{.DATA}} {{a b.DATA}} {{thing2.DATA"), [""; 0]);
         assert_eq!(keys("a:{{thing1.DATA}}\nb:{{thing1.DATA}}"), ["thing1"]);
         assert_eq!(keys(""), [""; 0]);
+    }
+
+    #[test]
+    fn large_contents_are_read_once_over() {
+        // With a look back for each brace, or at each field for each field, these take minutes.
+        let mib = 4 << 20;
+        let read = |content: &str| parse_content(content, content, &BTreeMap::new()).len();
+        assert_eq!(read(&"{".repeat(mib)), 0);
+        assert_eq!(read(&format!("{}}}}}", "{{ ".repeat(mib / 3))), 0);
+        assert_eq!(read(&"}}".repeat(mib / 2)), 0);
+        assert_eq!(read(&"{{x}}\n".repeat(mib / 6)), 0);
+        let many: String = (0..mib / 20).map(|n| format!("a:{{{{thing{n}.DATA}}}}\n")).collect();
+        assert_eq!(read(&many), MAX_FIELDS);
     }
 
     #[test]

@@ -17,6 +17,11 @@ pub use kind::FieldKind;
 pub use problem::{FieldProblem, ProblemCode};
 pub use value::{ValueProblem, check_value, units};
 
+/// The greatest number of fields of one template that is read. WeChat's have 2 to 5 (official page "选用模板").
+pub const MAX_FIELDS: usize = 100;
+/// The greatest number of unknown keys that are told of in one message's data.
+pub const MAX_UNKNOWN_KEYS: usize = 100;
+
 /// One field of a template (关键词).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Field {

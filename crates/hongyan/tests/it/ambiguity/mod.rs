@@ -61,9 +61,6 @@ async fn settled(world: &World, path: &str, state: &str, attempts: usize) -> Val
     until(&what, || async {
         let message = world.get(path).await;
         let fits = message["state"] == state && message["attempts"].as_array().unwrap().len() == attempts;
-        if !fits && std::env::var_os("HONGYAN_TEST_SHOW").is_some() {
-            println!("{what}: {message}");
-        }
         fits.then_some(message)
     })
     .await

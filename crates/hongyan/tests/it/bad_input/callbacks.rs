@@ -36,11 +36,11 @@ fn cases(now: i64) -> Vec<(&'static str, Callback, Fate)> {
         body["Encrypt"].as_str().unwrap().to_owned()
     };
     let encrypt = text(&sealed);
-    let other_token = Envelope { token: "anotherToken2026", ..right.clone() };
-    let other_app = Envelope { app_id: "wx0000000000000000", ..right.clone() };
-    let other_key = Envelope { key: "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk", ..right.clone() };
+    let other_token = Envelope { token: "anotherToken2026", ..right };
+    let other_app = Envelope { app_id: "wx0000000000000000", ..right };
+    let other_key = Envelope { key: "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk", ..right };
     let (old, ahead) = (Envelope::at(now - 7_200), Envelope::at(now + 7_200));
-    let xml = Envelope { xml: true, ..right.clone() };
+    let xml = Envelope { xml: true, ..right };
     let not_utf8 = |text: &str| -> Vec<u8> {
         let mut bytes = text.as_bytes().to_vec();
         let at = text.find(MARK).unwrap();

@@ -19,7 +19,7 @@ pub(crate) struct Callback {
 }
 
 /// What is wrong with the envelope; the default is nothing.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub(crate) struct Envelope {
     pub(crate) app_id: &'static str,
     pub(crate) key: &'static str,

@@ -6,8 +6,10 @@ use simulator::SAMPLE_APPID;
 use crate::http::call;
 use crate::world::{FEE, USER, World};
 
-/// What is sent, and the pointer and code of each error, in order.
-fn cases() -> Vec<(&'static str, Value, Vec<(&'static str, &'static str)>)> {
+/// A name, what is sent, and the pointer and code of each error, in order.
+type Case = (&'static str, Value, Vec<(&'static str, &'static str)>);
+
+fn cases() -> Vec<Case> {
     let with = |changes: Value| {
         let mut body =
             json!({ "to": USER, "template_id": FEE, "data": { "thing8": "物业费", "thing5": "请及时缴纳" } });

@@ -1,0 +1,289 @@
+//! What is written where a person is erased: a few hundred rows at a time, by the lane's owner.
+
+use domain::message::{Event, State, transition};
+use domain::{Lane, MessageId};
+use futures::future::BoxFuture;
+use serde_json::{Map, Value};
+use sqlx::{Row, SqliteConnection, SqlitePool};
+
+use super::Erasure;
+use crate::changes::{leave, write_position};
+use crate::error::StoreError;
+use crate::hot::{epochs, hex, json, receipts, uuid};
+
+/// What one commit did.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Written {
+    pub(crate) count: u64,
+    /// A message of it is being sent: it was left as it is.
+    pub(crate) under_way: bool,
+}
+
+/// Idempotency keys of a person, and where the next page begins.
+pub(crate) struct Keys {
+    pub(crate) found: Vec<Key>,
+    pub(crate) next: Option<Key>,
+}
+
+/// Lane, app and text of an idempotency key.
+pub(crate) type Key = (i64, i64, String);
+
+const OPEN: &str = "
+select r.id, s.state, m.data from template t join reserved r on r.lane = $1 and r.template = t.id and r.openid = $2
+join message_state s on s.id = r.id join message m on m.id = r.id where t.app = $3";
+/// A place of its own, whatever for: nothing of an erased person is sent.
+const UNQUEUE: &str = "
+delete from ready where lane = $1 and id in (select unhex(value) from json_each($2))";
+const FORBID: &str = "update message_state set cancel_requested = true where id = $1";
+const IN_FLIGHT: &str =
+    "select count(*) from in_flight where lane = $1 and id in (select unhex(value) from json_each($2))";
+const STATES: &str = "
+select s.id, s.state, m.data from message_state s join message m on m.id = s.id
+where s.id in (select unhex(value) from json_each($1))";
+/// For good: no new attempt of a message without a recipient.
+const BLANK_MESSAGES: [&str; 3] = [
+    "update message set openid = '', data = '{}', page = null where id in (select unhex(value) from json_each($1))",
+    "update message_state set errmsg = null, receipt_status = case when receipt_status is not null then '' end,
+         cancel_requested = true where id in (select unhex(value) from json_each($1))",
+    "update attempt set errmsg = null where message in (select unhex(value) from json_each($1))",
+];
+const BLANK_DATA: &str = "
+update message set data = v->>1 from (select value v from json_each($1)) b where message.id = unhex(v->>0)";
+const BLANK_CALLBACKS: &str = "
+update inbox set openid = '', body = '' where id in (select unhex(value) from json_each($1))";
+const ACCOUNTS: [&str; 3] = [
+    "delete from reserved where lane = $1 and openid = $2 and template in (select id from template where app = $3)",
+    "delete from ledger where id in (
+         with recursive chain (id, previous) as (
+             select l.id, l.previous from subscription s join ledger l on l.id = s.last_entry
+             where s.lane = $1 and s.openid = $2 and s.template in (select id from template where app = $3)
+             union all
+             select l.id, l.previous from chain c join ledger l on l.id = c.previous
+         ) select id from chain)",
+    "delete from subscription where lane = $1 and openid = $2 and template in (select id from template where app = $3)",
+];
+/// The two bytes of a message's id that hold its lane are compared before the message is looked up.
+const KEYS: &str = "
+select lane, app, key, substr(message, 7, 2) = $4 and exists (
+    select 1 from message m where m.id = i.message and m.app = $5 and m.openid = $6)
+from idempotency i where (lane, app, key) > ($1, $2, $3) order by lane, app, key limit $7";
+const FORGET_KEYS: &str = "
+delete from idempotency where (lane, app, key) in (select v->>0, v->>1, v->>2 from (select value v from json_each($1)))";
+
+/// Whether the lane is still owned under this epoch (I7).
+pub(crate) async fn ours(db: &mut SqliteConnection, (lane, epoch): (u16, i64)) -> Result<bool, StoreError> {
+    Ok(epochs(db, std::iter::once(lane)).await?.get(&lane) == Some(&epoch))
+}
+
+/// Ends what waits for the person; gives whether something is being sent. `values`: only messages with a value of these
+/// kinds (or with any).
+pub(crate) async fn stop(
+    db: &mut SqliteConnection,
+    app: i64,
+    lane: u16,
+    person: &str,
+    values: Option<Option<&[String]>>,
+) -> Result<bool, StoreError> {
+    let mut touched = Vec::new();
+    for row in sqlx::query(OPEN).bind(i64::from(lane)).bind(person).bind(app).fetch_all(&mut *db).await? {
+        let data: String = row.try_get(2)?;
+        if values.is_some_and(|kinds| blanked(&data, kinds).is_none()) {
+            continue;
+        }
+        let id = MessageId(uuid(row.try_get(0)?)?);
+        stop_one(db, id, state(&row)?).await?;
+        touched.push(hex(id.0));
+    }
+    if touched.is_empty() {
+        return Ok(false);
+    }
+    let touched = json(&touched)?;
+    sqlx::query(UNQUEUE).bind(i64::from(lane)).bind(&touched).execute(&mut *db).await?;
+    let flying: i64 = sqlx::query_scalar(IN_FLIGHT).bind(i64::from(lane)).bind(touched).fetch_one(db).await?;
+    Ok(flying > 0)
+}
+
+async fn stop_one(db: &mut SqliteConnection, id: MessageId, state: State) -> Result<(), StoreError> {
+    match state {
+        State::Scheduled | State::Queued => {
+            leave(db, id, Event::Skip).await?;
+        }
+        State::Sending => {
+            let row = sqlx::query(
+                "select state, outcome, receipt, cancel_requested from message_state where id = $1",
+            )
+            .bind(id.0.as_bytes().as_slice())
+            .fetch_one(&mut *db)
+            .await?;
+            if let Ok(after) = transition(&receipts::position(&row, 0)?, &Event::Cancel) {
+                write_position(db, id, &after, None).await?;
+            }
+        }
+        _ => {
+            sqlx::query(FORBID).bind(id.0.as_bytes().as_slice()).execute(db).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes recipient, fields, page and texts out of messages.
+pub(crate) fn messages(
+    db: &mut SqliteConnection,
+    ids: Vec<String>,
+) -> BoxFuture<'_, Result<Written, StoreError>> {
+    Box::pin(async move {
+        let (ids, under_way, _) = at_rest(db, &ids, |_| true).await?;
+        let batch = json(&ids)?;
+        for statement in BLANK_MESSAGES {
+            sqlx::query(statement).bind(&batch).execute(&mut *db).await?;
+        }
+        Ok(Written { count: ids.len() as u64, under_way })
+    })
+}
+
+/// Takes values out of messages: those of fields of these kinds, or all.
+pub(crate) async fn values(
+    db: &mut SqliteConnection,
+    ids: &[String],
+    kinds: Option<&[String]>,
+) -> Result<Written, StoreError> {
+    let (ids, under_way, data) = at_rest(db, ids, |data| blanked(data, kinds).is_some()).await?;
+    let rows: Vec<(String, String)> = ids
+        .into_iter()
+        .zip(data)
+        .filter_map(|(id, data)| blanked(&data, kinds).map(|data| (id, data)))
+        .collect();
+    if !rows.is_empty() {
+        sqlx::query(BLANK_DATA).bind(json(&rows)?).execute(db).await?;
+    }
+    Ok(Written { count: rows.len() as u64, under_way })
+}
+
+/// Those of some messages that it concerns and that are not being sent (what waits is ended first), with their data.
+async fn at_rest(
+    db: &mut SqliteConnection,
+    ids: &[String],
+    concerns: impl Fn(&str) -> bool,
+) -> Result<(Vec<String>, bool, Vec<String>), StoreError> {
+    let (mut resting, mut data, mut under_way) = (Vec::new(), Vec::new(), false);
+    for row in sqlx::query(STATES).bind(json(ids)?).fetch_all(&mut *db).await? {
+        let (id, text): (_, String) = (MessageId(uuid(row.try_get(0)?)?), row.try_get(2)?);
+        if !concerns(&text) {
+            continue;
+        }
+        match state(&row)? {
+            State::Sending => {
+                under_way = true;
+                continue;
+            }
+            // It was accepted a moment before the erasure was asked for, and came in after what waited was ended.
+            waits @ (State::Scheduled | State::Queued) => stop_one(db, id, waits).await?,
+            _ => {}
+        }
+        resting.push(hex(id.0));
+        data.push(text);
+    }
+    Ok((resting, under_way, data))
+}
+
+fn state(row: &sqlx::sqlite::SqliteRow) -> Result<State, StoreError> {
+    State::try_from(row.try_get::<i16, _>(1)?).map_err(|_| StoreError::Corrupt("message_state"))
+}
+
+/// The data without the values of these kinds (or without any); `None` where nothing of it is theirs.
+fn blanked(data: &str, kinds: Option<&[String]>) -> Option<String> {
+    let mut data: Map<String, Value> = serde_json::from_str(data).ok()?;
+    let mut changed = false;
+    for (key, value) in &mut data {
+        let kind = key.trim_end_matches(|c: char| c.is_ascii_digit());
+        if kinds.is_none_or(|kinds| kinds.iter().any(|known| known == kind)) && value != "" {
+            *value = Value::String(String::new());
+            changed = true;
+        }
+    }
+    changed.then(|| Value::Object(data).to_string())
+}
+
+/// Deletes balances, statuses, reservations and ledger of a person; gives how many subscriptions and entries.
+pub(crate) async fn accounts(
+    db: &mut SqliteConnection,
+    app: i64,
+    lane: u16,
+    person: &str,
+) -> Result<(u64, u64), StoreError> {
+    let mut counts = [0; 3];
+    for (statement, count) in ACCOUNTS.into_iter().zip(&mut counts) {
+        *count = sqlx::query(statement)
+            .bind(i64::from(lane))
+            .bind(person)
+            .bind(app)
+            .execute(&mut *db)
+            .await?
+            .rows_affected();
+    }
+    Ok((counts[2], counts[1]))
+}
+
+/// Takes openid and text out of inbox rows.
+pub(crate) fn callbacks(
+    db: &mut SqliteConnection,
+    ids: Vec<String>,
+) -> BoxFuture<'_, Result<Written, StoreError>> {
+    Box::pin(async move {
+        let done = sqlx::query(BLANK_CALLBACKS).bind(json(&ids)?).execute(db).await?;
+        Ok(Written { count: done.rows_affected(), under_way: false })
+    })
+}
+
+/// A page of idempotency keys, narrowed to those of the person's messages.
+pub(crate) async fn keys(
+    readers: &SqlitePool,
+    erasure: &Erasure,
+    after: &Key,
+    limit: i64,
+) -> Result<Keys, StoreError> {
+    let Lane(lane) = erasure.lane();
+    let rows = sqlx::query(KEYS)
+        .bind(after.0)
+        .bind(after.1)
+        .bind(&after.2)
+        .bind((0x7000 | lane).to_be_bytes().to_vec())
+        .bind(erasure.app)
+        .bind(erasure.person())
+        .bind(limit)
+        .fetch_all(readers)
+        .await?;
+    let (mut found, mut last) = (Vec::new(), None);
+    for row in &rows {
+        let key: Key = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        if row.try_get::<bool, _>(3)? {
+            found.push(key.clone());
+        }
+        last = Some(key);
+    }
+    let full = i64::try_from(rows.len()).unwrap_or(0) == limit;
+    Ok(Keys { found, next: last.filter(|_| full) })
+}
+
+pub(crate) async fn forget_keys(db: &mut SqliteConnection, keys: &[Key]) -> Result<(), StoreError> {
+    sqlx::query(FORGET_KEYS).bind(json(keys)?).execute(db).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::blanked;
+
+    #[test]
+    fn values_go_by_the_kind_of_their_field() {
+        let data = r#"{"name1":"张三","phone_number2":"13800000000","thing10":"费","thing3":""}"#;
+        let kinds = ["phone_number".to_owned()];
+        let of_kind = blanked(data, Some(&kinds)).unwrap();
+        assert!(of_kind.contains("张三") && !of_kind.contains("138") && of_kind.contains("费"), "{of_kind}");
+        assert_eq!(blanked(&of_kind, Some(&kinds)), None, "nothing is left of it");
+        assert_eq!(
+            blanked(data, None).unwrap(),
+            r#"{"name1":"","phone_number2":"","thing10":"","thing3":""}"#
+        );
+    }
+}

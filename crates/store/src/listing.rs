@@ -1,0 +1,89 @@
+//! Lists of messages: pages, newest first, walked back by id. No index serves a list (ADR 1): a page looks at a bounded
+//! number of rows, those of other apps too, and then gives a cursor.
+
+use domain::message::State;
+use domain::{MessageId, Millis};
+use sqlx::Row;
+
+use crate::Store;
+use crate::error::StoreError;
+use crate::hot::uuid;
+use crate::messages::{COLUMNS, MessageFilter, Page, StoredMessage, first_id_of, stored};
+
+/// Rows of the app that a page looks at.
+const EXAMINED: i64 = 10_000;
+/// Rows of any app that it passes over: about 10 ms of reading. An index by app would cost every message 0.5 to 3 µs and 25
+/// bytes, and each commit a page for each of its apps.
+const PASSED: i64 = 100_000;
+/// Rows of the first step; later ones look at four times as many as the one before.
+const STEP: i64 = 512;
+
+const LOOK: &str = "
+select count(*), min(id), coalesce(sum(app = $1), 0) from (select id, app from message where id < $2 order by id desc limit $3)";
+const LIST: &str = "
+where m.app = $1 and m.id < $2 and m.id >= $3 and ($4 is null or s.state = $4) and ($5 is null or m.openid = $5)
+    and ($6 is null or m.template = $6) and ($7 is null or m.id >= $7)
+order by m.id desc limit $8";
+
+impl Store {
+    /// A page of an app's messages, newest first. It may be short, even empty, though more follow: the cursor tells.
+    ///
+    /// # Errors
+    /// Where the database is away.
+    pub async fn messages(
+        &self,
+        app: i64,
+        filter: MessageFilter,
+        before: Option<MessageId>,
+        limit: i64,
+    ) -> Result<Page<StoredMessage>, StoreError> {
+        let bound = |at: Millis| first_id_of(at);
+        let mut before = match (before.map(|id| id.0.as_bytes().to_vec()), filter.until.map(bound)) {
+            (Some(a), Some(b)) => a.min(b),
+            (Some(a), None) | (None, Some(a)) => a,
+            (None, None) => vec![0xff; 16],
+        };
+        let since = filter.since.map(bound);
+        let wanted = usize::try_from(limit).unwrap_or(1);
+        let (mut items, mut own, mut passed, mut step) = (Vec::new(), 0, 0, STEP);
+        loop {
+            let look = step.min(EXAMINED - own).min(PASSED - passed);
+            let looked =
+                sqlx::query(LOOK).bind(app).bind(&before).bind(look).fetch_one(&self.readers).await?;
+            let count: i64 = looked.try_get(0)?;
+            let Some(last) = looked.try_get::<Option<Vec<u8>>, _>(1)? else {
+                return Ok(Page { items, next: None });
+            };
+            if looked.try_get::<i64, _>(2)? > 0 {
+                let missing = limit + 1 - i64::try_from(items.len()).unwrap_or(0);
+                let statement = format!("select {COLUMNS} {LIST}");
+                let rows = sqlx::query(sqlx::AssertSqlSafe(statement))
+                    .bind(app)
+                    .bind(&before)
+                    .bind(&last)
+                    .bind(filter.state.map(State::code))
+                    .bind(filter.openid.as_deref())
+                    .bind(filter.template)
+                    .bind(since.as_deref())
+                    .bind(missing)
+                    .fetch_all(&self.readers)
+                    .await?;
+                items.extend(rows.iter().map(stored).collect::<Result<Vec<_>, _>>()?);
+            }
+            if items.len() > wanted {
+                items.truncate(wanted);
+                let next = items.last().map(|message| message.id);
+                return Ok(Page { items, next });
+            }
+            // What follows is too old, or there is nothing more.
+            if count < look || since.as_ref().is_some_and(|since| last <= *since) {
+                return Ok(Page { items, next: None });
+            }
+            (own, passed) = (own + looked.try_get::<i64, _>(2)?, passed + count);
+            if own >= EXAMINED || passed >= PASSED {
+                return Ok(Page { items, next: Some(MessageId(uuid(&last)?)) });
+            }
+            (before, step) = (last, step * 4);
+        }
+    }
+}
