@@ -21,7 +21,12 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return output::failed(&error.into()),
     };
-    match runtime.block_on(commands::run(arguments)) {
+    let done = runtime.block_on(async {
+        let done = commands::run(arguments).await;
+        open::close_all().await;
+        done
+    });
+    match done {
         Ok(code) => code,
         Err(error) => output::failed(&error),
     }

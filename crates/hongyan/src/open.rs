@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
 use domain::{Entropy, SystemClock, SystemEntropy};
@@ -13,6 +13,17 @@ use wechat::client::{Client, ClientConfig};
 
 use crate::config::{self, Config};
 
+/// What this process has opened: closed before it ends, whichever way the command went.
+static OPEN: Mutex<Vec<Store>> = Mutex::new(Vec::new());
+
+/// Closes every database that was opened, so that each is one file again.
+pub(crate) async fn close_all() {
+    let open = std::mem::take(&mut *OPEN.lock().unwrap_or_else(PoisonError::into_inner));
+    for store in open {
+        store.close().await;
+    }
+}
+
 /// Opens the database of a configuration.
 pub(crate) async fn service(config: &Config, role: Role) -> anyhow::Result<Service> {
     let entropy: Arc<dyn Entropy> =
@@ -21,6 +32,7 @@ pub(crate) async fn service(config: &Config, role: Role) -> anyhow::Result<Servi
     let clock = Arc::new(SystemClock);
     let options = OpenOptions { url: config.database_url.clone(), master, role };
     let store = Store::open(options, Arc::clone(&clock) as _, Arc::clone(&entropy)).await?;
+    OPEN.lock().unwrap_or_else(PoisonError::into_inner).push(store.clone());
     let client = Client::new(ClientConfig::default()).context("the client for WeChat cannot be made")?;
     Ok(Service::new(store, client, clock, entropy))
 }

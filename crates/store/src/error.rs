@@ -46,6 +46,12 @@ pub enum OpenError {
          已有另一个 hongyan 正在使用该数据库，请先停止它；其他命令可以同时运行。"
     )]
     InUse(String),
+    /// The file has a second name.
+    #[error(
+        "the database file {0} has a second name (hard link); through two names it would be corrupted. Remove the other \
+         name, or make a copy instead. 数据库文件 {0} 存在硬链接，经两个文件名使用会损坏数据；请删除另一个文件名，或改用复制。"
+    )]
+    HardLinked(String),
     /// The SQLite library is one that can corrupt a WAL with two connections.
     #[error("SQLite {0} is too old: 3.51.3 or later is needed. SQLite 版本过旧，需要 3.51.3 或更高。")]
     OldSqlite(String),

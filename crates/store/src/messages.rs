@@ -65,7 +65,7 @@ pub struct StoredMessage {
     /// Every attempt, oldest first.
     pub attempts: Vec<Attempt>,
     /// WeChat's number of the message.
-    pub msgid: Option<i64>,
+    pub msgid: Option<u64>,
     /// Last errcode.
     pub errcode: Option<i64>,
     /// Last errmsg.
@@ -283,7 +283,7 @@ fn stored(row: &SqliteRow) -> Result<StoredMessage, StoreError> {
         expire_at: row.try_get(10)?,
         position,
         attempts: attempts.into_iter().collect(),
-        msgid: row.try_get(19)?,
+        msgid: row.try_get::<Option<i64>, _>(19)?.map(i64::cast_unsigned),
         errcode,
         errmsg,
         receipt,

@@ -8,6 +8,7 @@ use domain::lane::DEFAULT_LANES;
 use domain::{Clock, Entropy, Lane, Lanes, LedgerIds, MessageId, Millis};
 use sqlx::SqlitePool;
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
 use crate::error::{OpenError, StoreError};
 use crate::hot::arm::Arm;
@@ -21,6 +22,9 @@ use crate::sqlite::open::{self, Opened};
 use crate::sqlite::work::{Kind, Meter, Work};
 use crate::sqlite::writer::{Context, Job, Writer};
 use crate::templates::TemplateIds;
+
+/// How long a stop waits for readings under way.
+const CLOSING: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// What a process wants to do with a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +56,8 @@ pub struct Store {
     pub(crate) hints: Arc<Hints>,
     lanes: Lanes,
     path: Arc<PathBuf>,
+    closing: Arc<Notify>,
+    checkpointer: Arc<Mutex<Option<JoinHandle<()>>>>,
     /// Keeps the worker's lock file open.
     _lock: Arc<Option<std::fs::File>>,
 }
@@ -117,10 +123,10 @@ impl Store {
         };
         let seen: i64 = sqlx::query_scalar("pragma data_version").fetch_one(&mut writer).await?;
         let context = Arc::new(context);
-        if let Some(db) = checkpointer {
-            tokio::spawn(checkpoint::run(db, Arc::downgrade(&context)));
-        }
-        let writer = Writer::start(writer, context, seen);
+        let closing = Arc::new(Notify::new());
+        let checkpointer = checkpointer
+            .map(|db| tokio::spawn(checkpoint::run(db, Arc::downgrade(&context), Arc::clone(&closing))));
+        let writer = Writer::start(writer, context, seen, options.role == Role::Worker);
         let hints = Arc::new(Hints::default());
         tokio::spawn(watch_foreign(Arc::clone(&writer.foreign), Arc::downgrade(&hints)));
         Ok(Self {
@@ -131,8 +137,25 @@ impl Store {
             hints,
             lanes,
             path: Arc::new(path),
+            closing,
+            checkpointer: Arc::new(Mutex::new(checkpointer)),
             _lock: Arc::new(lock),
         })
+    }
+
+    /// Closes the database: what was handed in before is kept, the WAL is folded back, so that the file stands alone, and
+    /// nothing can be read or written any more. Without it, a process that ends leaves that to the next start.
+    pub async fn close(&self) {
+        // A download that somebody does not read must not hold up a stop.
+        if tokio::time::timeout(CLOSING, self.readers.close()).await.is_err() {
+            tracing::warn!("a reading was cut off");
+        }
+        let checkpointer = self.checkpointer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(task) = checkpointer {
+            self.closing.notify_one();
+            let _ = task.await;
+        }
+        self.writer.close().await;
     }
 
     /// How many lanes this database has.
@@ -247,16 +270,20 @@ async fn settle_meta(
     master: &MasterKey,
     now: Millis,
 ) -> Result<Lanes, OpenError> {
-    for (key, value) in
-        [("lanes", DEFAULT_LANES.to_string()), ("master_key", master.id()), ("created_at", now.to_string())]
-    {
+    let read = "select value from meta where key = $1";
+    let first =
+        [("lanes", DEFAULT_LANES.to_string()), ("master_key", master.id()), ("created_at", now.to_string())];
+    for (key, value) in first {
+        // Only the first time: a command beside a busy server should not queue for the writer's lock in vain.
+        if sqlx::query_scalar::<_, String>(read).bind(key).fetch_optional(&mut *db).await?.is_some() {
+            continue;
+        }
         sqlx::query("insert into meta (key, value) values ($1, $2) on conflict do nothing")
             .bind(key)
             .bind(value)
             .execute(&mut *db)
             .await?;
     }
-    let read = "select value from meta where key = $1";
     let expected: String = sqlx::query_scalar(read).bind("master_key").fetch_one(&mut *db).await?;
     if expected != master.id() {
         return Err(OpenError::WrongMasterKey { expected, given: master.id() });

@@ -9,6 +9,9 @@ use store::hot::enqueue::Queue;
 /// Messages of one lane that are read and sent in a row: outcomes that lie beside each other are cheap to write.
 pub(super) const RUN: i64 = 256;
 
+/// Messages of one lane in hand at most, where nothing of them can start.
+const DEEPEST: i64 = 16 * RUN;
+
 #[derive(Debug, Default)]
 pub(super) struct Heads {
     /// By queue: the lanes that may hold something due.
@@ -16,6 +19,8 @@ pub(super) struct Heads {
     /// Where each queue goes on: it drains one lane before it turns to the next.
     turn: HashMap<Queue, Lane>,
     runs: HashMap<(Queue, Lane), VecDeque<Claimed>>,
+    /// Lanes of which something was told since they were last read.
+    news: HashSet<(Queue, Lane)>,
     /// In a run, armed or in flight: not to be taken from a fresh read again.
     held: HashSet<MessageId>,
 }
@@ -23,6 +28,7 @@ pub(super) struct Heads {
 impl Heads {
     pub(super) fn note(&mut self, lane: Lane, queue: Queue) {
         self.waiting.entry(queue).or_default().insert(lane);
+        self.news.insert((queue, lane));
     }
 
     pub(super) fn queues(&self) -> Vec<Queue> {
@@ -44,8 +50,17 @@ impl Heads {
         self.runs.get(&(queue, lane)).is_none_or(VecDeque::is_empty)
     }
 
+    /// Where the messages in hand cannot start (their people have calls under way) and others may have come: how many to
+    /// read to get beyond those in hand.
+    pub(super) fn needs_reading_on(&self, queue: Queue, lane: Lane) -> Option<i64> {
+        let in_hand = self.runs.get(&(queue, lane)).map_or(0, VecDeque::len);
+        let in_hand = i64::try_from(in_hand).ok().filter(|count| *count < DEEPEST)?;
+        self.news.contains(&(queue, lane)).then_some(in_hand + RUN)
+    }
+
     /// Takes in what was read; gives whether there was anything new.
     pub(super) fn fill(&mut self, queue: Queue, lane: Lane, read: Vec<Claimed>) -> bool {
+        self.news.remove(&(queue, lane));
         let run = self.runs.entry((queue, lane)).or_default();
         for claimed in read {
             if self.held.insert(claimed.id) {
@@ -64,6 +79,7 @@ impl Heads {
             }
         }
         self.runs.remove(&(queue, lane));
+        self.news.remove(&(queue, lane));
         self.turn.insert(queue, Lane(lane.0.saturating_add(1)));
     }
 

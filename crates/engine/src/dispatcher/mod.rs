@@ -270,6 +270,11 @@ impl Dispatcher {
             let busy = |claimed: &Claimed| flying.contains(&(number, claimed.openid.clone()));
             let run = self.heads.take(queue, lane, count - taken.len(), busy);
             if run.is_empty() {
+                if let Some(deep) = self.heads.needs_reading_on(queue, lane) {
+                    let read = self.shared.service.store().claim(lane, queue, now, deep).await?;
+                    self.heads.fill(queue, lane, read);
+                    continue;
+                }
                 self.heads.pass_over(queue, lane);
                 passed_over.insert(lane);
             }

@@ -291,7 +291,7 @@ async fn what_waits_survives_a_kill() {
     ok(path, &["app", "set", SAMPLE_APPID, "--setting", &format!("relay_url=http://{other}/wx")]);
     let mut server = Server::start(path, &address);
     until("the server", || async { tokio::net::TcpStream::connect(&address).await.ok().map(drop) }).await;
-    let now = || jiff::Timestamp::now().as_second();
+    let now = || domain::Clock::now(&domain::SystemClock) / 1_000;
     let encrypted = |number: u8| {
         let event = json!({ "ToUserName": "gh_1", "FromUserName": USER, "CreateTime": 1_795_406_400, "MsgType": "event",
             "Event": "weapp_audit_success", "Number": number });

@@ -38,8 +38,8 @@ pub(crate) struct World {
     entropy: Arc<dyn Entropy>,
     directory: tempfile::TempDir,
     master: MasterKey,
+    call_timeout: Duration,
     running: Option<Running>,
-    client: ClientConfig,
 }
 
 struct Running {
@@ -52,11 +52,11 @@ struct Running {
 impl World {
     /// Both sides up, the app registered on both; the engine (which applies and sends) where `engine`.
     pub(crate) async fn new(engine: bool) -> Self {
-        Self::with_client(engine, ClientConfig::default()).await
+        Self::with_call_timeout(engine, ClientConfig::default().call_timeout).await
     }
 
-    /// The same, with other times for calls to WeChat.
-    pub(crate) async fn with_client(engine: bool, client: ClientConfig) -> Self {
+    /// As [`new`](Self::new), with other patience for WeChat.
+    pub(crate) async fn with_call_timeout(engine: bool, call_timeout: Duration) -> Self {
         let clock = Arc::new(ManualClock::new(NOON));
         let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(7));
         let (sim_clock, sim_entropy) = (Arc::clone(&clock), SeededEntropy::new(8));
@@ -79,8 +79,8 @@ impl World {
             entropy,
             directory: tempfile::tempdir().unwrap(),
             master,
+            call_timeout,
             running: None,
-            client,
         };
         world.start(engine).await;
         let scopes = [Scope::Send, Scope::Read, Scope::Manage, Scope::Token];
@@ -126,7 +126,8 @@ impl World {
             }
         })
         .await;
-        let client = Client::new(self.client.clone()).unwrap();
+        let config = ClientConfig { call_timeout: self.call_timeout, ..ClientConfig::default() };
+        let client = Client::new(config).unwrap();
         let service = Service::new(store, client, Arc::clone(&self.clock) as _, Arc::clone(&self.entropy));
         service.apps().reload().await.unwrap();
         let engine = if engine {

@@ -257,7 +257,7 @@ impl Pass {
         for item in items {
             for act in &item.acts {
                 if let (ActKind::Receipt { msgid, .. }, Some(key)) = (&act.kind, self.key(item, act)) {
-                    wanted.entry(key).or_default().push(msgid.and_then(|msgid| i64::try_from(msgid).ok()));
+                    wanted.entry(key).or_default().push(msgid.map(super::stored_msgid));
                 }
             }
         }
@@ -296,7 +296,7 @@ impl Pass {
                 ActKind::PopupReject { at } => Change::PopupReject { at: *at },
                 ActKind::ChangeReject { at } => Change::ChangeReject { at: *at },
                 ActKind::Receipt { msgid, code, status, at } => {
-                    let msgid = msgid.and_then(|msgid| i64::try_from(msgid).ok());
+                    let msgid = msgid.map(super::stored_msgid);
                     let chain = self.chains.get(&key).map_or(&[][..], Vec::as_slice);
                     let found = receipts::owner(chain, msgid);
                     effects.push(self.receive(db, &key, found, (msgid, *code, status, *at), item.id).await?);
@@ -340,7 +340,7 @@ impl Pass {
         let (ActKind::Receipt { msgid, .. }, Some(key)) = (&act.kind, self.key(item, act)) else {
             return false;
         };
-        let msgid = msgid.and_then(|msgid| i64::try_from(msgid).ok());
+        let msgid = msgid.map(super::stored_msgid);
         let chain = self.chains.get(&key).map_or(&[][..], Vec::as_slice);
         let certain = msgid.is_some() && chain.iter().any(|sent| sent.msgid == msgid);
         !certain && self.in_flight.contains(&key)

@@ -54,3 +54,8 @@ pub(crate) fn hex(id: Uuid) -> String {
 pub(crate) fn uuid(bytes: &[u8]) -> Result<Uuid, StoreError> {
     Uuid::from_slice(bytes).map_err(|_| StoreError::Corrupt("an id"))
 }
+
+/// WeChat's number of a message as the database keeps it: the same 64 bits, signed.
+pub(crate) fn stored_msgid(msgid: u64) -> i64 {
+    msgid.cast_signed()
+}

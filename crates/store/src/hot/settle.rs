@@ -334,7 +334,7 @@ impl<'a> Writes<'a> {
         let id = hex(item.id.0);
         let msgid = match item.result {
             Settled::Outcome(Outcome::Accepted { msgid }) | Settled::Late(Outcome::Accepted { msgid }) => {
-                msgid.and_then(|msgid| i64::try_from(msgid).ok())
+                msgid.map(super::stored_msgid)
             }
             _ => None,
         };

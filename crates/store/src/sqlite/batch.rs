@@ -88,10 +88,10 @@ async fn attempt<B: Batch>(
         context.forget();
         sqlx::query(if first { "rollback" } else { "rollback to batch" }).execute(&mut *db).await?;
     }
-    match (first, outcome.is_err()) {
-        (false, _) => drop(sqlx::query("release batch").execute(&mut *db).await?),
-        (true, true) => drop(sqlx::query("begin immediate").execute(&mut *db).await?),
-        (true, false) => {}
+    if !first {
+        sqlx::query("release batch").execute(&mut *db).await?;
+    } else if outcome.is_err() {
+        sqlx::query("begin immediate").execute(&mut *db).await?;
     }
     Ok(outcome)
 }

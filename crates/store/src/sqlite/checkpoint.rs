@@ -5,7 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::{Row, SqliteConnection};
+use sqlx::{Connection, Row, SqliteConnection};
+use tokio::sync::Notify;
 
 use super::writer::Context;
 
@@ -24,12 +25,18 @@ struct Frames {
     done: i64,
 }
 
-/// Runs until the writer is gone.
-pub(crate) async fn run(mut db: SqliteConnection, context: std::sync::Weak<Context>) {
+/// Runs until the writer is gone, or the store is closed.
+pub(crate) async fn run(mut db: SqliteConnection, context: std::sync::Weak<Context>, closing: Arc<Notify>) {
     let mut before = Frames::default();
     let mut idle = 0;
     loop {
-        tokio::time::sleep(LOOK).await;
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            () = closing.notified() => {
+                let _ = db.close().await;
+                return;
+            }
+        }
         let Some(context) = context.upgrade() else { return };
         match step(&mut db, &context, &mut before, &mut idle).await {
             Ok(()) => {}

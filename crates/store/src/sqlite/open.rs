@@ -16,6 +16,9 @@ const READERS: u32 = 6;
 /// Other commands write beside a running server: each waits this long for the file.
 const BUSY: Duration = Duration::from_secs(10);
 
+/// Between two looks at what another process holds for a moment.
+const AGAIN: Duration = Duration::from_millis(100);
+
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// The connections of one opened file.
@@ -30,7 +33,7 @@ pub(crate) struct Opened {
 
 /// Whether a migration is waiting, without touching the file.
 pub(crate) async fn pending_migrations(path: &Path) -> Result<Vec<String>, OpenError> {
-    let done: i64 = if path.exists() {
+    let done: Vec<i64> = if path.exists() {
         // As it is, whatever its journal mode: a restored copy is not in WAL mode yet.
         let mut db = SqliteConnectOptions::new()
             .filename(path)
@@ -39,16 +42,17 @@ pub(crate) async fn pending_migrations(path: &Path) -> Result<Vec<String>, OpenE
             .log_statements(tracing::log::LevelFilter::Trace)
             .connect()
             .await?;
-        sqlx::query_scalar("select coalesce((select max(version) from _sqlx_migrations), 0)")
-            .fetch_one(&mut db)
+        // Without the table none has run.
+        sqlx::query_scalar("select version from _sqlx_migrations")
+            .fetch_all(&mut db)
             .await
-            .unwrap_or(0)
+            .unwrap_or_default()
     } else {
-        0
+        Vec::new()
     };
     Ok(MIGRATIONS
         .iter()
-        .filter(|step| step.version > done)
+        .filter(|step| !done.contains(&step.version))
         .map(|step| format!("{:04} {}", step.version, step.description))
         .collect())
 }
@@ -57,14 +61,15 @@ pub(crate) async fn open(path: &Path, worker: bool) -> Result<Opened, OpenError>
     if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
         std::fs::create_dir_all(directory).map_err(|source| file_error(directory, source))?;
     }
-    let lock = if worker { Some(lock(path)?) } else { None };
+    let lock = if worker { Some(lock_patiently(path).await?) } else { None };
+    one_name(path)?;
     let existed = path.exists();
     let mut writer = options(path).create_if_missing(true).connect().await?;
     check_version(&mut writer).await?;
     if existed && !pending_migrations(path).await?.is_empty() {
         back_up(&mut writer, path).await?;
     }
-    MIGRATIONS.run(&mut writer).await?;
+    migrate(&mut writer).await?;
     let readers = SqlitePoolOptions::new()
         .max_connections(READERS)
         .acquire_timeout(Duration::from_secs(5))
@@ -92,9 +97,51 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .log_slow_statements(tracing::log::LevelFilter::Warn, Duration::from_secs(1))
 }
 
+/// Runs what is pending. Where another process does the same at this moment, its steps are seen the second time.
+async fn migrate(db: &mut SqliteConnection) -> Result<(), OpenError> {
+    for _ in 0..3 {
+        if MIGRATIONS.run(&mut *db).await.is_ok() {
+            return Ok(());
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+    Ok(MIGRATIONS.run(db).await?)
+}
+
+/// A file with two names would have two logs, each of which knows nothing of the other (sqlite.org, "How To Corrupt"),
+/// and two workers.
+fn one_name(path: &Path) -> Result<(), OpenError> {
+    #[cfg(unix)]
+    if std::fs::metadata(path).is_ok_and(|file| std::os::unix::fs::MetadataExt::nlink(&file) > 1) {
+        return Err(OpenError::HardLinked(path.display().to_string()));
+    }
+    Ok(())
+}
+
+/// Where a file really is, whatever links and relative paths lead there, also if it does not exist yet.
+fn real(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    // A link that leads nowhere yet: SQLite makes the file at its end. Longer chains are loops.
+    for _ in 0..40 {
+        if let Ok(real) = path.canonicalize() {
+            return real;
+        }
+        let directory = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        let directory = directory.canonicalize().unwrap_or(directory);
+        match path.read_link() {
+            Ok(target) => path = directory.join(target),
+            Err(_) => return path.file_name().map_or(path.clone(), |name| directory.join(name)),
+        }
+    }
+    path
+}
+
 /// The path of the file that a worker holds a lock on.
 fn lock_path(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
+    let mut name = real(path).into_os_string();
     name.push(".lock");
     PathBuf::from(name)
 }
@@ -102,6 +149,17 @@ fn lock_path(path: &Path) -> PathBuf {
 /// Whether a worker is serving the file right now.
 pub(crate) fn is_served(path: &Path) -> bool {
     matches!(lock(path), Err(OpenError::InUse(_)))
+}
+
+/// A command that only asks whether a worker is there holds the lock for a moment: that is not one.
+async fn lock_patiently(path: &Path) -> Result<File, OpenError> {
+    for _ in 0..4 {
+        match lock(path) {
+            Err(OpenError::InUse(_)) => tokio::time::sleep(AGAIN).await,
+            done => return done,
+        }
+    }
+    lock(path)
 }
 
 fn lock(path: &Path) -> Result<File, OpenError> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use domain::LedgerIds;
 use futures::future::BoxFuture;
-use sqlx::SqliteConnection;
+use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -60,6 +60,8 @@ pub(crate) enum Job {
     Settle(Call<settle::Settle>),
     Apply(Call<apply::Apply>),
     Cold(Cold),
+    /// The last one: whatever was handed in before it is kept, nothing after it.
+    Close(oneshot::Sender<()>),
 }
 
 impl Job {
@@ -70,7 +72,7 @@ impl Job {
             Self::Arm(call) => call.items.len(),
             Self::Settle(call) => call.items.len(),
             Self::Apply(call) => call.items.len(),
-            Self::Cold(_) => 1,
+            Self::Cold(_) | Self::Close(_) => 1,
         }
     }
 }
@@ -99,7 +101,7 @@ impl Writer {
     /// Starts the task; it ends when the last handle is dropped.
     ///
     /// `seen` is the connection's `data_version` at opening.
-    pub(crate) fn start(db: SqliteConnection, context: Arc<Context>, seen: i64) -> Self {
+    pub(crate) fn start(db: SqliteConnection, context: Arc<Context>, seen: i64, worker: bool) -> Self {
         let (urgent, urgent_jobs) = mpsc::channel(QUEUE);
         let (bulk, bulk_jobs) = mpsc::channel(QUEUE);
         let foreign = Arc::new(Notify::new());
@@ -111,6 +113,7 @@ impl Writer {
             foreign: Arc::clone(&foreign),
             seen,
             looked: Instant::now(),
+            worker,
         };
         tokio::spawn(task.run());
         Self { urgent, bulk, foreign, context }
@@ -156,6 +159,14 @@ impl Writer {
         self.context.scrub.store(true, Ordering::Relaxed);
     }
 
+    /// Ends the task once everything handed in before is kept, folds the WAL back and closes the connection. Later writes are refused.
+    pub(crate) async fn close(&self) {
+        let (reply, done) = oneshot::channel();
+        if self.submit(Job::Close(reply), Urgency::Urgent).await.is_ok() {
+            let _ = done.await;
+        }
+    }
+
     async fn submit(&self, job: Job, urgency: Urgency) -> Result<(), StoreError> {
         let queue = match urgency {
             Urgency::Urgent => &self.urgent,
@@ -191,19 +202,32 @@ struct Task {
     foreign: Arc<Notify>,
     seen: i64,
     looked: Instant,
+    /// Only the worker folds the WAL back by force: a command beside it would stop its commits for that long.
+    worker: bool,
 }
 
 impl Task {
     async fn run(mut self) {
         while let Some(first) = self.next().await {
-            let mut jobs = vec![first];
-            let mut rows = jobs[0].rows();
-            while rows < ROWS_PER_COMMIT {
-                let Ok(job) = self.urgent.try_recv().or_else(|_| self.bulk.try_recv()) else { break };
+            let (mut jobs, mut rows, mut closing) = (Vec::new(), 0, None);
+            let mut next = Some(first);
+            while let Some(job) = next {
+                if let Job::Close(reply) = job {
+                    closing = Some(reply);
+                    break;
+                }
                 rows += job.rows();
                 jobs.push(job);
+                next = (rows < ROWS_PER_COMMIT)
+                    .then(|| self.urgent.try_recv().or_else(|_| self.bulk.try_recv()).ok())
+                    .flatten();
             }
-            self.commit(jobs).await;
+            if !jobs.is_empty() {
+                self.commit(jobs).await;
+            }
+            if let Some(reply) = closing {
+                return self.close(Some(reply)).await;
+            }
             if self.context.fold.swap(false, Ordering::Relaxed) {
                 self.fold().await;
             }
@@ -213,10 +237,26 @@ impl Task {
                 self.look_for_foreign_commits().await;
             }
         }
-        // The last handle is gone: fold the WAL back so that the file stands alone.
-        let _ = sqlx::query("pragma wal_checkpoint(truncate)").execute(&mut self.db).await;
+        // The last handle is gone.
+        self.close(None).await;
+    }
+
+    /// Folds the WAL back and closes the connection; the last connection of all leaves one file on the disk.
+    async fn close(self, reply: Option<oneshot::Sender<()>>) {
+        let Self { mut db, foreign, worker, .. } = self;
+        if worker {
+            // Another process that reads just now keeps its part of the log; it is not worth waiting for.
+            let _ = sqlx::query("pragma busy_timeout = 1000").execute(&mut db).await;
+            if let Err(error) = sqlx::query("pragma wal_checkpoint(truncate)").execute(&mut db).await {
+                tracing::warn!(%error, "the WAL could not be folded back; the next start does it");
+            }
+        }
+        let _ = db.close().await;
+        if let Some(reply) = reply {
+            let _ = reply.send(());
+        }
         // Whoever watches learns that there is nothing left to watch.
-        self.foreign.notify_one();
+        foreign.notify_one();
     }
 
     /// Nobody writes meanwhile, so every frame gets into the database, and the next commit begins the WAL anew (unless
@@ -307,6 +347,8 @@ impl Task {
                 Job::Settle(call) => settles.push(call),
                 Job::Apply(call) => applies.push(call),
                 Job::Cold(work) => colds.push(work),
+                // It ends the batch that it stands in, and is no part of it.
+                Job::Close(_) => {}
             }
         }
         let (db, context) = (&mut self.db, &*self.context);

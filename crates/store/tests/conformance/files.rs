@@ -278,3 +278,80 @@ async fn a_transaction_that_breaks_down_answers_nobody_yes() {
     bed.store.append(vec![row(2)]).await.expect("the writer goes on");
     bed.queued(&openid(2)).await;
 }
+
+/// Opens a path of its own as a worker.
+async fn worker_at(bed: &Bed, path: &std::path::Path) -> Result<Store, OpenError> {
+    let url = format!("sqlite:{}", path.display());
+    let options = OpenOptions { url, master: bed.master.clone(), role: Role::Worker };
+    Store::open(options, bed.clock.clone(), bed.entropy.clone()).await
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_second_worker_is_refused_by_whatever_name() {
+    let bed = Bed::sqlite().await;
+    let file = bed.dir.path().join("hongyan.db");
+    let elsewhere = tempfile::tempdir().unwrap();
+    let to_file = elsewhere.path().join("other.db");
+    std::os::unix::fs::symlink(&file, &to_file).unwrap();
+    let to_directory = elsewhere.path().join("data");
+    std::os::unix::fs::symlink(bed.dir.path(), &to_directory).unwrap();
+    let dotted = bed.dir.path().join("..").join(bed.dir.path().file_name().unwrap()).join("./hongyan.db");
+    for path in [to_file, to_directory.join("hongyan.db"), dotted] {
+        let second = worker_at(&bed, &path).await;
+        assert!(matches!(second, Err(OpenError::InUse(_))), "{}: {second:?}", path.display());
+        assert!(store::store::is_served(&format!("sqlite:{}", path.display())).unwrap());
+    }
+    // Two names of one file have two logs: nobody may use it, by either name.
+    let hard = elsewhere.path().join("hard.db");
+    if std::fs::hard_link(&file, &hard).is_ok() {
+        let second = worker_at(&bed, &hard).await;
+        assert!(matches!(second, Err(OpenError::HardLinked(_))), "{second:?}");
+        assert!(matches!(bed.open(Role::Guest).await, Err(OpenError::HardLinked(_))));
+        std::fs::remove_file(&hard).unwrap();
+    }
+    // A link to a file that is not there yet: the lock is the future file's.
+    let (fresh, link) = (elsewhere.path().join("fresh.db"), elsewhere.path().join("link.db"));
+    std::os::unix::fs::symlink("fresh.db", &link).unwrap();
+    let _first = worker_at(&bed, &link).await.unwrap();
+    assert!(fresh.exists());
+    assert!(matches!(worker_at(&bed, &fresh).await, Err(OpenError::InUse(_))));
+}
+
+#[tokio::test]
+async fn a_closed_store_is_one_file_and_takes_nothing_more() {
+    let bed = Bed::sqlite().await;
+    let id = bed.queued(&openid(1)).await;
+    let guest = bed.open(Role::Guest).await.unwrap();
+    guest.enqueue(vec![bed.message(&openid(2))]).await.unwrap();
+    guest.close().await;
+    let log = bed.dir.path().join("hongyan.db-wal");
+    assert!(std::fs::metadata(&log).is_ok_and(|log| log.len() > 0), "a guest leaves the worker's log alone");
+    // What is handed in before is kept.
+    let pending: Vec<_> = (3..40).map(|n| bed.store.enqueue(vec![bed.message(&openid(n))])).collect();
+    let (kept, ()) = tokio::join!(futures::future::join_all(pending), async {
+        tokio::task::yield_now().await;
+        bed.store.close().await;
+    });
+    let kept = kept.iter().filter(|kept| kept.is_ok()).count();
+    assert!(!log.exists(), "the file stands alone");
+    assert!(bed.store.enqueue(vec![bed.message(&openid(99))]).await.is_err());
+    bed.store.close().await;
+    let again = {
+        let (dir, master) = (&bed.dir, &bed.master);
+        drop(bed.store);
+        let options = OpenOptions { url: url(dir), master: master.clone(), role: Role::Worker };
+        Store::open(options, bed.clock.clone(), bed.entropy.clone()).await.unwrap()
+    };
+    let waiting = again.messages(APP, Default::default(), None, 1_000).await.unwrap().items;
+    assert_eq!(waiting.len(), 2 + kept);
+    assert!(waiting.iter().any(|message| message.id == id));
+    // Alone, a guest folds its own log back.
+    again.close().await;
+    drop(again);
+    let options = OpenOptions { url: url(&bed.dir), master: bed.master.clone(), role: Role::Guest };
+    let guest = Store::open(options, bed.clock.clone(), bed.entropy.clone()).await.unwrap();
+    guest.take_all_lanes("x".into(), 0).await.unwrap();
+    guest.close().await;
+    assert!(!log.exists());
+}

@@ -75,7 +75,8 @@ suite! { sqlite:
         a_late_answer_speaks_of_no_other_attempt,
     }
     receipts {
-        a_receipt_finds_its_msgid, without_msgids_receipts_come_in_send_order, several_receipts_of_one_batch,
+        a_resent_message_stands_in_send_order_by_its_attempt, with_msgids_a_stranger_is_an_unknowns,
+        a_msgid_beyond_i64_is_a_msgid, a_receipt_finds_its_msgid, without_msgids_receipts_come_in_send_order, several_receipts_of_one_batch,
         a_receipt_waits_for_the_answer_under_way, a_receipt_resolves_an_unknown,
         accepted_ones_come_before_an_unknown, delivered_stands_against_a_later_word,
         a_strangers_receipt_changes_nothing, a_receipt_takes_its_message_out_of_the_queue,

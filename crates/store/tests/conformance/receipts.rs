@@ -210,3 +210,50 @@ pub(crate) async fn a_resent_message_keeps_the_chain_whole(bed: &Bed) {
     assert_eq!(bed.balance(&a).await, 9 - 5, "each accepted attempt took its own");
     bed.check_ledgers().await;
 }
+
+pub(crate) async fn a_resent_message_stands_in_send_order_by_its_attempt(bed: &Bed) {
+    let a = openid(1);
+    bed.grant(&a, 3).await;
+    let first = bed.sent(&a, Outcome::Unknown).await;
+    bed.clock.advance(SECOND);
+    let second = bed.sent(&a, ACCEPTED).await;
+    bed.clock.advance(SECOND);
+    let (now, expire_at) = (bed.now(), bed.now() + MINUTE);
+    bed.store.resend(APP, first, now, expire_at).await.unwrap().unwrap();
+    let flight = bed.arm(first).await;
+    assert!(bed.settle(&flight, Settled::Outcome(ACCEPTED)).await);
+    bed.receipt(&a, Some(1), 0).await;
+    assert_eq!((bed.state(second).await, bed.state(first).await), (State::Delivered, State::Accepted));
+    bed.receipt(&a, Some(2), 0).await;
+    assert_eq!(bed.state(first).await, State::Delivered);
+}
+
+pub(crate) async fn with_msgids_a_stranger_is_an_unknowns(bed: &Bed) {
+    let a = openid(1);
+    bed.grant(&a, 9).await;
+    let known = bed.sent(&a, accepted(1)).await;
+    let (first, second) = (bed.sent(&a, Outcome::Unknown).await, bed.sent(&a, Outcome::Unknown).await);
+    // Erroneous, pushed twice, and then its correction: all of them the same unknown's.
+    for (code, state) in [(-6, State::Undelivered), (-6, State::Undelivered), (0, State::Delivered)] {
+        assert_eq!(bed.receipt(&a, Some(7), code).await, Application::Done);
+        assert_eq!(bed.state(first).await, state);
+        assert_eq!((bed.state(known).await, bed.state(second).await), (State::Accepted, State::Unknown));
+    }
+    assert_eq!(bed.stored(first).await.msgid, Some(7));
+    assert_eq!(bed.receipt(&a, Some(8), 0).await, Application::Done);
+    assert_eq!(bed.state(second).await, State::Delivered);
+    assert_eq!(bed.receipt(&a, Some(9), 0).await, Application::Done, "nobody's");
+    assert_eq!((bed.state(known).await, bed.balance(&a).await), (State::Accepted, 6));
+    assert_eq!(bed.receipt(&a, Some(1), 0).await, Application::Done);
+    assert_eq!((bed.state(known).await, bed.balance(&a).await), (State::Delivered, 6));
+}
+
+pub(crate) async fn a_msgid_beyond_i64_is_a_msgid(bed: &Bed) {
+    let a = openid(1);
+    let (high, higher) = (u64::MAX - 5, u64::MAX - 4);
+    let first = bed.sent(&a, accepted(high)).await;
+    let second = bed.sent(&a, accepted(higher)).await;
+    bed.receipt(&a, Some(higher), 0).await;
+    assert_eq!((bed.state(first).await, bed.state(second).await), (State::Accepted, State::Delivered));
+    assert_eq!(bed.stored(second).await.msgid, Some(higher));
+}

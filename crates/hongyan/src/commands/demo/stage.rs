@@ -79,6 +79,7 @@ impl Stage {
         if tokio::time::timeout(Duration::from_secs(5), self.simulator).await.is_err() {
             tracing::warn!("the simulator did not stop in time");
         }
+        open::close_all().await;
         if let Err(error) = std::fs::remove_dir_all(&self.directory) {
             tracing::warn!(%error, directory = %self.directory.display(), "the demo's directory could not be removed");
         }
