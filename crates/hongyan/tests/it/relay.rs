@@ -292,16 +292,16 @@ async fn what_waits_survives_a_kill() {
     let mut server = Server::start(path, &address);
     until("the server", || async { tokio::net::TcpStream::connect(&address).await.ok().map(drop) }).await;
     let now = || domain::Clock::now(&domain::SystemClock) / 1_000;
+    let encrypted = |number: u8| {
+        let event = json!({ "ToUserName": "gh_1", "FromUserName": USER, "CreateTime": 1_795_406_400, "MsgType": "event",
+            "Event": "weapp_audit_success", "Number": number });
+        let key = wechat::callback::crypto::EncodingAesKey::parse(AES_KEY).unwrap();
+        key.encrypt([number; 16], event.to_string().as_bytes(), SAMPLE_APPID)
+    };
     let mut sent = Vec::new();
     for number in 0..20 {
-        let event = json!({ "ToUserName": "gh_1", "FromUserName": USER, "CreateTime": now(), "MsgType": "event",
-            "Event": "weapp_audit_success", "Number": number });
         let timestamp = now().to_string();
-        let encrypted = wechat::callback::crypto::EncodingAesKey::parse(AES_KEY).unwrap().encrypt(
-            [number; 16],
-            event.to_string().as_bytes(),
-            SAMPLE_APPID,
-        );
+        let encrypted = encrypted(number);
         let signed = wechat::callback::signature::sign(&[TOKEN, &timestamp, "9", &encrypted]);
         let query = format!("timestamp={timestamp}&nonce=9&encrypt_type=aes&msg_signature={signed}");
         let body = json!({ "ToUserName": "gh_1", "Encrypt": encrypted }).to_string();
@@ -328,7 +328,20 @@ async fn what_waits_survives_a_kill() {
     })
     .await;
     assert!(metrics.contains(&format!("hongyan_relay_backlog{{app=\"{SAMPLE_APPID}\"}} 0")), "{metrics}");
+    // What is set aside is said aloud.
+    let stale = (now() - 7_200).to_string();
+    let signed = wechat::callback::signature::sign(&[TOKEN, &stale, "9", &encrypted(200)]);
+    let url =
+        format!("http://{address}/callback/{SAMPLE_APPID}?timestamp={stale}&nonce=9&msg_signature={signed}");
+    let body = json!({ "ToUserName": "gh_1", "Encrypt": encrypted(200) }).to_string();
+    assert_eq!(call("POST", &url, &[("connection", "close")], body).await.text, "success");
+    let metrics = call("GET", &format!("http://{address}/metrics"), &[], "").await.text;
+    assert!(
+        metrics.contains("hongyan_callbacks_quarantined_total{reason=\"stale_timestamp\"} 1"),
+        "{metrics}"
+    );
     let log = log();
+    assert!(log.contains("a push was quarantined"), "{log}");
     assert!(!log.contains(TOKEN) && !log.contains("msg_signature"), "{log}");
     server.kill();
 }
