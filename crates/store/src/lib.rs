@@ -3,6 +3,7 @@
 
 pub mod apps;
 pub mod callbacks;
+pub mod campaigns;
 pub mod changes;
 pub mod erasure;
 pub mod error;

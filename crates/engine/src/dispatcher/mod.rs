@@ -294,6 +294,7 @@ impl Dispatcher {
                 queue: message.queue,
                 due_at: message.due_at,
                 id: message.id,
+                before: message.state,
                 attempt: message.attempts + 1,
                 at: now,
             };

@@ -30,6 +30,8 @@ create table campaign (
     finished_at bigint,
     -- The forecast that approval was asked with.
     forecast text,
+    -- The states that are tried again, as JSON, where resend-failed was asked for.
+    resend text,
     -- Where expanding stands in the list, and whether every recipient is a message.
     expanded_to bigint not null,
     expanded boolean not null

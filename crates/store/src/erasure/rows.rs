@@ -115,8 +115,9 @@ async fn stop_one(db: &mut SqliteConnection, id: MessageId, state: State) -> Res
             .bind(id.0.as_bytes().as_slice())
             .fetch_one(&mut *db)
             .await?;
-            if let Ok(after) = transition(&receipts::position(&row, 0)?, &Event::Cancel) {
-                write_position(db, id, &after, None).await?;
+            let before = receipts::position(&row, 0)?;
+            if let Ok(after) = transition(&before, &Event::Cancel) {
+                write_position(db, id, &before, &after, None).await?;
             }
         }
         _ => {

@@ -56,7 +56,7 @@ with recursive chain (id, kind, reason, delta, balance, act_at, written_at, refe
 select * from chain order by id";
 
 const WRITE_SUBSCRIPTIONS: &str = "
-insert into subscription (lane, template, openid, status, status_at, balance, known, last_grant_at, refused_at, found_open, last_entry, last_sent)";
+insert into subscription (lane, template, openid, status, status_at, balance, known, last_grant_at, refused_at, found_open, last_entry, last_sent, since)";
 const OVER: &str = "
 on conflict (lane, template, openid) do update set status = excluded.status, status_at = excluded.status_at,
     balance = excluded.balance, known = excluded.known, last_grant_at = excluded.last_grant_at,
@@ -232,7 +232,7 @@ impl Book {
             .await?;
         }
         for part in subscriptions.chunks(values::MOST) {
-            const COLUMNS: usize = 12;
+            const COLUMNS: usize = 13;
             let statement = values::statement(WRITE_SUBSCRIPTIONS, COLUMNS, part.len(), OVER);
             values::bound(statement, COLUMNS, part, |query, row| {
                 query
@@ -248,6 +248,7 @@ impl Book {
                     .bind(row.9)
                     .bind(row.10)
                     .bind(row.11.as_ref().map(|id| id.as_bytes().as_slice()))
+                    .bind(now)
             })
             .execute(&mut *db)
             .await?;

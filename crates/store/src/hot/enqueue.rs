@@ -16,12 +16,14 @@ use crate::sqlite::writer::Context;
 /// How long an idempotency key answers the same message (I10).
 pub const IDEMPOTENCY_LIFE: Millis = 24 * HOUR;
 
-/// A queue: the single messages of one app and priority. Campaigns will have numbers above all of these.
+/// A queue: the single messages of one app and priority, or a campaign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Queue(pub i64);
 
 /// The number beside those of the priorities.
 const UNKNOWN: i64 = 3;
+/// The queues of campaigns begin here, above those of all apps.
+const CAMPAIGNS: i64 = 1 << 40;
 
 /// How soon a message wants to leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -48,10 +50,20 @@ impl Queue {
 
     /// Whether it is such a queue.
     pub fn is_unknown(self) -> bool {
-        self.0 % 4 == UNKNOWN
+        self.0 < CAMPAIGNS && self.0 % 4 == UNKNOWN
     }
 
-    /// The app and priority of a queue of single messages.
+    /// The queue of a campaign, by its number.
+    pub fn of_campaign(number: i64) -> Self {
+        Self(CAMPAIGNS + number)
+    }
+
+    /// The number of the campaign whose queue it is.
+    pub fn campaign(self) -> Option<i64> {
+        (self.0 >= CAMPAIGNS).then(|| self.0 - CAMPAIGNS)
+    }
+
+    /// The app and priority of a queue of single messages (or of unknown ones).
     pub fn app_and_priority(self) -> (i64, Priority) {
         let priority = match self.0 % 4 {
             0 => Priority::Urgent,
