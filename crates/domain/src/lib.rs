@@ -9,6 +9,7 @@ pub mod id;
 pub mod lane;
 pub mod ledger;
 pub mod message;
+pub mod placeholder;
 pub mod retry;
 pub mod window;
 

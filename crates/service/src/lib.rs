@@ -2,6 +2,7 @@
 
 pub mod apps;
 pub mod callback;
+pub mod campaigns;
 pub mod checks;
 pub mod erasure;
 mod explanation;
@@ -49,6 +50,7 @@ pub struct Parts {
     fresh: fresh::Fresh,
     known_templates: templates::KnownTemplates,
     chat_answers: relay::ChatAnswers,
+    campaigns: campaigns::Campaigns,
 }
 
 impl std::ops::Deref for Service {
@@ -69,7 +71,7 @@ impl Service {
     ) -> Self {
         let apps = Apps::new(store.clone(), Arc::clone(&clock));
         let tokens = Tokens::new(store.clone(), client.clone(), Arc::clone(&clock));
-        let (keys, fresh, known_templates, chat_answers) = Default::default();
+        let (keys, fresh, known_templates, chat_answers, campaigns) = Default::default();
         Self(Arc::new(Parts {
             store,
             clock,
@@ -81,6 +83,7 @@ impl Service {
             fresh,
             known_templates,
             chat_answers,
+            campaigns,
         }))
     }
 
@@ -109,6 +112,11 @@ impl Service {
         &self.fresh
     }
 
+    /// The campaigns under way.
+    pub fn campaigns(&self) -> &campaigns::Campaigns {
+        &self.campaigns
+    }
+
     /// The clock.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
@@ -130,6 +138,9 @@ impl Service {
         self.known_templates.forget();
         if let Err(error) = self.apps.reload().await {
             tracing::warn!(%error, "apps could not be read again");
+        }
+        if let Err(error) = self.reload_campaigns().await {
+            tracing::warn!(%error, "campaigns could not be read again");
         }
     }
 }

@@ -67,7 +67,7 @@ pub struct SendRequest {
 }
 
 /// What is done where the balance is empty.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnEmptyBalance {
     /// Tried all the same: WeChat knows better.
@@ -174,26 +174,11 @@ impl Service {
         let data = values(&request.data, &mut errors);
         let template = self.template(app, &request.template_id).await?;
         match &template {
-            None => errors.push(FieldError::new(
-                "/template_id",
-                "unknown_template",
-                format!("小程序 {} 没有模板 {}。请用 hongyan templates sync {} 同步后，在模板列表里核对模板 ID。", app.app_id, request.template_id, app.app_id),
-                format!("The app {} has no template {}. Run `hongyan templates sync {}`, then compare the id with the list.", app.app_id, request.template_id, app.app_id),
-            )),
-            Some(template) if template.gone => errors.push(FieldError::new(
-                "/template_id",
-                "template_gone",
-                format!("模板 {} 已不在微信后台，请换用现有模板。", request.template_id),
-                format!("WeChat no longer has the template {}; use one that exists.", request.template_id),
-            )),
-            Some(template) => errors.extend(template::check(&template.fields, &data).into_iter().map(|problem| {
-                FieldError::new(
-                    format!("/data/{}", problem.key.replace('~', "~0").replace('/', "~1")),
-                    problem.code.as_str(),
-                    problem.detail(Lang::Zh),
-                    problem.detail(Lang::En),
-                )
-            })),
+            None => errors.push(unknown_template(app, &request.template_id)),
+            Some(template) if template.gone => errors.push(template_gone(&request.template_id)),
+            Some(template) => {
+                errors.extend(template::check(&template.fields, &data).iter().map(field_error));
+            }
         }
         let page = request.page.as_deref().map(checks::page).transpose().unwrap_or_else(|error| {
             errors.push(error);
@@ -363,8 +348,39 @@ fn too_late(state: State, zh: &str, en: &str) -> Problem {
     )
 }
 
+/// The app has no such template.
+pub(crate) fn unknown_template(app: &App, template_id: &str) -> FieldError {
+    let app_id = &app.app_id;
+    FieldError::new(
+        "/template_id",
+        "unknown_template",
+        format!("小程序 {app_id} 没有模板 {template_id}。请用 hongyan templates sync {app_id} 同步后，在模板列表里核对模板 ID。"),
+        format!("The app {app_id} has no template {template_id}. Run `hongyan templates sync {app_id}`, then compare the id with the list."),
+    )
+}
+
+/// WeChat has it no longer.
+pub(crate) fn template_gone(template_id: &str) -> FieldError {
+    FieldError::new(
+        "/template_id",
+        "template_gone",
+        format!("模板 {template_id} 已不在微信后台，请换用现有模板。"),
+        format!("WeChat no longer has the template {template_id}; use one that exists."),
+    )
+}
+
+/// A field that does not fit its template.
+pub(crate) fn field_error(problem: &template::FieldProblem) -> FieldError {
+    FieldError::new(
+        format!("/data/{}", problem.key.replace('~', "~0").replace('/', "~1")),
+        problem.code.as_str(),
+        problem.detail(Lang::Zh),
+        problem.detail(Lang::En),
+    )
+}
+
 /// The values as text; WeChat's own form is taken too. Nothing is trimmed or rewritten (I13).
-fn values(data: &BTreeMap<String, Value>, errors: &mut Vec<FieldError>) -> BTreeMap<String, String> {
+pub(crate) fn values(data: &BTreeMap<String, Value>, errors: &mut Vec<FieldError>) -> BTreeMap<String, String> {
     let mut values = BTreeMap::new();
     for (key, value) in data {
         let inner = value.as_object().and_then(|object| object.get("value")).unwrap_or(value);
@@ -386,7 +402,7 @@ fn values(data: &BTreeMap<String, Value>, errors: &mut Vec<FieldError>) -> BTree
     values
 }
 
-fn one_of(pointer: &str, given: Option<&str>, allowed: &[&str], errors: &mut Vec<FieldError>) -> String {
+pub(crate) fn one_of(pointer: &str, given: Option<&str>, allowed: &[&str], errors: &mut Vec<FieldError>) -> String {
     match given {
         None => allowed[0].to_owned(),
         Some(word) if allowed.contains(&word) => word.to_owned(),
@@ -418,7 +434,7 @@ fn moment(pointer: &str, text: &str, errors: &mut Vec<FieldError>) -> Option<Mil
     }
 }
 
-fn due_at(send_at: Option<&str>, now: Millis, errors: &mut Vec<FieldError>) -> Millis {
+pub(crate) fn due_at(send_at: Option<&str>, now: Millis, errors: &mut Vec<FieldError>) -> Millis {
     let Some(at) = send_at.and_then(|text| moment("/send_at", text, errors)) else { return now };
     if at < now - LATE || at > now + FAR {
         errors.push(FieldError::new(
@@ -431,7 +447,7 @@ fn due_at(send_at: Option<&str>, now: Millis, errors: &mut Vec<FieldError>) -> M
     at
 }
 
-fn expire_at(expire_at: Option<&str>, due_at: Millis, now: Millis, errors: &mut Vec<FieldError>) -> Millis {
+pub(crate) fn expire_at(expire_at: Option<&str>, due_at: Millis, now: Millis, errors: &mut Vec<FieldError>) -> Millis {
     let Some(text) = expire_at else { return due_at + LIFE };
     let Some(at) = moment("/expire_at", text, errors) else { return due_at + LIFE };
     if at <= due_at || at > now + FAR + LIFE {

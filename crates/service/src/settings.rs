@@ -24,6 +24,8 @@ pub struct Settings {
     pub callback_tolerance: i64,
     /// Where every verified push is passed on to; nowhere unless given.
     pub relay_url: Option<String>,
+    /// Campaigns with more recipients than this have to be approved by somebody else; none unless given.
+    pub approval_above: Option<u32>,
     /// How many hours the callback keys of before stay valid after a change; 0 ends them at once.
     pub previous_keys_hours: u32,
 }
@@ -37,6 +39,7 @@ impl Default for Settings {
             customer_service: CustomerService::Transfer,
             callback_tolerance: 3600,
             relay_url: None,
+            approval_above: None,
             previous_keys_hours: 24,
         }
     }

@@ -121,7 +121,8 @@ mod tests {
         let mut seen = vec![CampaignState::Draft];
         let mut at = 0;
         while at < seen.len() {
-            for next in Act::ALL.iter().filter_map(|step| act(seen[at], *step).ok()) {
+            let from = seen[at];
+            for next in Act::ALL.iter().filter_map(|step| act(from, *step).ok()) {
                 if !seen.contains(&next) {
                     seen.push(next);
                 }

@@ -29,7 +29,9 @@ pub struct NewRecipient {
     /// scheduled, queued, skipped or cancelled.
     pub state: State,
     /// Why it is not tried, where it is not.
-    pub reason: Option<String>,
+    pub reason: Option<&'static str>,
+    /// What exactly is wrong, where that says more.
+    pub detail: Option<String>,
 }
 
 /// Where a walk stands, and where it will stand.
@@ -96,7 +98,7 @@ pub enum Expanded {
 const MESSAGES: &str =
     "insert into message (id, lane, app, template, openid, queue, data, page, version, lang, expire_at, row)";
 const STATES: &str =
-    "insert into message_state (id, lane, state, cancel_requested, linked, attempts, due_at, campaign, reason)";
+    "insert into message_state (id, lane, state, cancel_requested, linked, attempts, due_at, campaign, reason, errmsg)";
 const READY: &str = "insert into ready (lane, queue, due_at, id, expire_at)";
 const RESERVED: &str = "insert into reserved (lane, template, openid, id)";
 const MOVE_LANE: &str = "
@@ -221,7 +223,7 @@ async fn insert(db: &mut SqliteConnection, chunk: &Chunk, by_id: &[NewRecipient]
     })
     .execute(&mut *db)
     .await?;
-    values::bound(values::statement(STATES, 9, by_id.len(), ""), 9, by_id, |query, new| {
+    values::bound(values::statement(STATES, 10, by_id.len(), ""), 10, by_id, |query, new| {
         query
             .bind(new.id.0.as_bytes().as_slice())
             .bind(new.id.lane().0)
@@ -231,7 +233,8 @@ async fn insert(db: &mut SqliteConnection, chunk: &Chunk, by_id: &[NewRecipient]
             .bind(0i64)
             .bind(chunk.due_at)
             .bind(chunk.campaign)
-            .bind(new.reason.as_deref())
+            .bind(new.reason)
+            .bind(new.detail.as_deref())
     })
     .execute(&mut *db)
     .await?;

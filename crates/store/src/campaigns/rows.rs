@@ -225,6 +225,16 @@ impl Store {
             .transpose()
     }
 
+    /// One campaign by its number.
+    ///
+    /// # Errors
+    /// Where the database is away.
+    pub async fn campaign_by_number(&self, number: i64) -> Result<Option<StoredCampaign>, StoreError> {
+        let statement = format!("{COLUMNS} where c.number = $1");
+        let query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(number);
+        query.fetch_optional(&self.readers).await?.as_ref().map(stored).transpose()
+    }
+
     /// A page of an app's campaigns, newest first.
     ///
     /// # Errors
