@@ -6,13 +6,16 @@ mod gates;
 mod heads;
 mod late;
 mod outcomes;
+mod queues;
 mod rate;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use domain::campaign::CampaignState;
 use domain::{Lane, MessageId, Millis};
 use service::App;
+use service::campaigns::Live;
 use store::StoreError;
 use store::hot::arm::Arm;
 use store::hot::claim::Claimed;
@@ -23,10 +26,11 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use wechat::client::Overdue;
 
-use self::call::{Call, Finished};
+use self::call::{Call, Finished, Pausing};
 use self::gates::{Gates, Passage};
 use self::heads::{Heads, RUN};
 use self::late::Listening;
+use self::queues::Queued;
 use self::rate::Bucket;
 use crate::told::Handle;
 use crate::{Shared, TICK};
@@ -62,6 +66,8 @@ pub(crate) struct Dispatcher {
     heads: Heads,
     gates: Gates,
     apps: HashMap<i64, AppState>,
+    /// Campaigns with a rate of their own.
+    campaigns: HashMap<i64, Bucket>,
     templates: HashMap<i64, String>,
     /// People with a call under way, those listened to further too (I6).
     flying: HashSet<(i64, String)>,
@@ -99,6 +105,7 @@ impl Dispatcher {
             heads: Heads::default(),
             gates: Gates::default(),
             apps: HashMap::new(),
+            campaigns: HashMap::new(),
             templates: HashMap::new(),
             flying: HashSet::new(),
             listening: 0,
@@ -186,17 +193,11 @@ impl Dispatcher {
 
     /// The messages to start now: by priority, then app by app in turn, lane after lane.
     async fn choose(&mut self, now: Millis) -> Result<Vec<(Arc<App>, Claimed)>, StoreError> {
-        let mut queues = self.heads.queues();
-        let waiting_apps: HashSet<i64> = queues.iter().map(|queue| queue.app_and_priority().0).collect();
         self.turn = self.turn.wrapping_add(1);
-        let turn = i64::try_from(self.turn % 1_024).unwrap_or(0);
-        queues.sort_by_key(|queue| {
-            let (app, priority) = queue.app_and_priority();
-            (priority, (app + turn) % i64::try_from(waiting_apps.len().max(1)).unwrap_or(1), app)
-        });
+        let queues = queues::in_turn(&self.shared, self.heads.queues(), self.turn, now).await?;
+        let waiting_apps: HashSet<i64> = queues.iter().map(|queue| queue.app).collect();
         let mut chosen = Vec::new();
-        for queue in queues {
-            let (number, priority) = queue.app_and_priority();
+        for Queued { queue, app: number, priority, campaign } in queues {
             let Some(app) = self.shared.service.apps().by_number(number) else { continue };
             let passage = self.gates.passage(number, app.updated_at, now);
             let free = match passage {
@@ -207,8 +208,12 @@ impl Dispatcher {
             if free == 0 {
                 continue;
             }
+            let free = campaign.as_ref().map_or(free, |live| self.own_rate(live, free));
             let allowed = self.state(&app).bucket.take(app.settings.rate_per_second, free, Instant::now());
-            let taken = self.take(queue, allowed, now).await?;
+            let taken = self.take(queue, number, allowed, now).await?;
+            if let Some(bucket) = campaign.and_then(|live| self.campaigns.get_mut(&live.stored.number)) {
+                bucket.give_back(free - taken.len());
+            }
             let state = self.state(&app);
             state.bucket.give_back(allowed - taken.len());
             state.outstanding += taken.len();
@@ -235,6 +240,16 @@ impl Dispatcher {
         own.saturating_sub(state.outstanding).min(overall)
     }
 
+    /// How many more a campaign's own rate lets through.
+    fn own_rate(&mut self, live: &Live, free: usize) -> usize {
+        let Some(rate) = live.rate_per_second else {
+            self.campaigns.remove(&live.stored.number);
+            return free;
+        };
+        let now = Instant::now();
+        self.campaigns.entry(live.stored.number).or_insert_with(|| Bucket::new(rate, now)).take(rate, free, now)
+    }
+
     fn state(&mut self, app: &App) -> &mut AppState {
         let concurrency = usize::try_from(app.settings.concurrency).unwrap_or(1).max(1);
         let state = self.apps.entry(app.number).or_insert_with(|| AppState {
@@ -251,10 +266,15 @@ impl Dispatcher {
         state
     }
 
-    async fn take(&mut self, queue: Queue, count: usize, now: Millis) -> Result<Vec<Claimed>, StoreError> {
+    async fn take(
+        &mut self,
+        queue: Queue,
+        number: i64,
+        count: usize,
+        now: Millis,
+    ) -> Result<Vec<Claimed>, StoreError> {
         let mut taken = Vec::new();
         let mut passed_over = HashSet::new();
-        let (number, _) = queue.app_and_priority();
         while taken.len() < count
             && let Some(lane) = self.heads.lane(queue)
             && !passed_over.contains(&lane)
@@ -373,9 +393,26 @@ impl Dispatcher {
         self.tasks.spawn(listening.run(overdue, self.shared.clone(), heard, landed));
     }
 
+    /// A campaign that WeChat refuses for a reason that holds for all of its messages stands still until somebody has seen to it.
+    async fn pause(&self, app: i64, Pausing { campaign, because }: Pausing) {
+        let service = &self.shared.service;
+        let live = service.campaigns().get(campaign);
+        let (Some(app), Some(live)) = (service.apps().by_number(app), live) else { return };
+        if live.stored.state != CampaignState::Running {
+            return;
+        }
+        tracing::error!(campaign = %live.stored.asked.id, because, "a campaign is paused");
+        if let Err(problem) = service.pause_campaign(&app, live.stored.asked.id, &because).await {
+            tracing::warn!(%problem, "the campaign could not be paused");
+        }
+    }
+
     /// An outcome is durable: its slot is free, its person may get the next message.
     async fn settled(&mut self, finished: Finished) {
-        let Finished { app, settlement, closing, overdue } = finished;
+        let Finished { app, settlement, closing, overdue, pausing } = finished;
+        if let Some(pausing) = pausing {
+            self.pause(app, pausing).await;
+        }
         self.forget(app, settlement.id, settlement.openid.clone());
         if let Some(overdue) = overdue {
             self.listen(app, settlement.clone(), overdue);

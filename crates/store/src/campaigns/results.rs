@@ -99,6 +99,44 @@ impl Store {
     }
 }
 
+const TEXTS: &str = "
+select id, openid, data, queue = $3 and lane = $4 from message where id > $1 and id <= $2 order by id limit $5";
+
+/// Whom a campaign's messages go to and what they say, and where the next page begins.
+type Texts = (Vec<(String, String)>, Option<Uuid>);
+
+impl Store {
+    /// Whom the messages of a campaign in a lane go to, and what they say.
+    ///
+    /// # Errors
+    /// Where the database is away.
+    pub async fn campaign_texts(
+        &self,
+        number: i64,
+        lane: Lane,
+        (after, last): (Uuid, Uuid),
+        examined: i64,
+    ) -> Result<Texts, StoreError> {
+        let rows = sqlx::query(TEXTS)
+            .bind(after.as_bytes().to_vec())
+            .bind(last.as_bytes().to_vec())
+            .bind(Queue::of_campaign(number).0)
+            .bind(i64::from(lane.0))
+            .bind(examined)
+            .fetch_all(&self.readers)
+            .await?;
+        let mut found = Vec::new();
+        for row in &rows {
+            if row.try_get::<bool, _>(3)? {
+                found.push((row.try_get(1)?, row.try_get(2)?));
+            }
+        }
+        let more = i64::try_from(rows.len()).unwrap_or(0) == examined;
+        let next = rows.last().filter(|_| more).map(|row| row.try_get::<Vec<u8>, _>(0)).transpose()?;
+        Ok((found, next.map(|id| uuid(&id)).transpose()?))
+    }
+}
+
 fn result(row: &SqliteRow) -> Result<ResultRow, StoreError> {
     let kind: Option<String> = row.try_get(3)?;
     Ok(ResultRow {
