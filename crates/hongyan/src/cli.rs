@@ -53,6 +53,9 @@ pub(crate) enum Command {
     /// Reads an app's templates from WeChat
     #[command(subcommand)]
     Templates(Templates),
+    /// One notice to many
+    #[command(subcommand)]
+    Campaign(crate::commands::campaign::Campaign),
     /// Shows and checks the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -345,7 +348,7 @@ pub(crate) struct Migrate {
     pub(crate) dry_run: bool,
 }
 
-fn pair(text: &str) -> Result<(String, String), String> {
+pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
     text.split_once('=')
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .ok_or_else(|| format!("{text} is not of the form NAME=VALUE"))

@@ -11,7 +11,7 @@ pub mod inbox;
 pub mod keys;
 pub mod messages;
 pub mod problem;
-mod recipient;
+pub mod recipient;
 mod registering;
 mod relay;
 pub mod settings;

@@ -143,12 +143,7 @@ impl Service {
                         .message(app, earlier, lang)
                         .await
                         .map(|message| Sent { message, replayed: true }),
-                    Some(Enqueued::KeyReused) => Err(Problem::new(
-                        Kind::Invalid,
-                        "idempotency_key_reused",
-                        "该 Idempotency-Key 在 24 小时内已用于另一个内容不同的请求；重试请保持内容不变，新消息请换一个键。",
-                        "This Idempotency-Key was used within 24 hours for a request with another body. Keep the body when retrying, take a new key for a new message.",
-                    )),
+                    Some(Enqueued::KeyReused) => Err(key_reused()),
                     Some(Enqueued::NoGrant) | None => Err(Problem::new(
                         Kind::Invalid,
                         "no_grant",
@@ -194,15 +189,8 @@ impl Service {
             one_of("/lang", request.lang.as_deref(), &["zh_CN", "en_US", "zh_HK", "zh_TW"], &mut errors);
         let due_at = due_at(request.send_at.as_deref(), now, &mut errors);
         let expire_at = expire_at(request.expire_at.as_deref(), due_at.max(now), now, &mut errors);
-        if key.is_some_and(|key| {
-            key.is_empty() || key.len() > 255 || key.bytes().any(|b| !(0x20..0x7f).contains(&b))
-        }) {
-            errors.push(FieldError::new(
-                "/idempotency_key",
-                "invalid_idempotency_key",
-                "Idempotency-Key 应为 1–255 个可见的 ASCII 字符。",
-                "An Idempotency-Key has 1 to 255 visible ASCII characters.",
-            ));
+        if key.is_some_and(|key| !is_key(key)) {
+            errors.push(bad_key());
         }
         let (Ok(openid), Some(template), true) = (openid, template, errors.is_empty()) else {
             return Err(Problem::fields(errors));
@@ -348,6 +336,29 @@ fn too_late(state: State, zh: &str, en: &str) -> Problem {
     )
 }
 
+/// Whether this can be an idempotency key.
+pub(crate) fn is_key(key: &str) -> bool {
+    (1..=255).contains(&key.len()) && key.bytes().all(|b| (0x20..0x7f).contains(&b))
+}
+
+pub(crate) fn bad_key() -> FieldError {
+    FieldError::new(
+        "/idempotency_key",
+        "invalid_idempotency_key",
+        "Idempotency-Key 应为 1–255 个可见的 ASCII 字符。",
+        "An Idempotency-Key has 1 to 255 visible ASCII characters.",
+    )
+}
+
+pub(crate) fn key_reused() -> Problem {
+    Problem::new(
+        Kind::Invalid,
+        "idempotency_key_reused",
+        "该 Idempotency-Key 在 24 小时内已用于另一个内容不同的请求；重试请保持内容不变，新的请求请换一个键。",
+        "This Idempotency-Key was used within 24 hours for a request with another body. Keep the body when retrying, take a new key for a new request.",
+    )
+}
+
 /// The app has no such template.
 pub(crate) fn unknown_template(app: &App, template_id: &str) -> FieldError {
     let app_id = &app.app_id;
@@ -461,6 +472,6 @@ pub(crate) fn expire_at(expire_at: Option<&str>, due_at: Millis, now: Millis, er
     at
 }
 
-fn digest<T: serde::Serialize>(parts: &T) -> [u8; 32] {
+pub(crate) fn digest<T: serde::Serialize>(parts: &T) -> [u8; 32] {
     Sha256::digest(serde_json::to_vec(parts).unwrap_or_default()).into()
 }

@@ -2,6 +2,8 @@
 
 mod apps;
 mod callbacks;
+mod campaigns;
+mod results;
 mod messages;
 mod subscribers;
 mod subscriptions;
@@ -28,6 +30,21 @@ pub(crate) fn all() -> OpenApiRouter<Api> {
         .routes(routes!(subscriptions::ledger))
         .routes(routes!(templates::list))
         .routes(routes!(templates::sync))
+        .routes(routes!(campaigns::list, campaigns::draft))
+        .routes(routes!(campaigns::show, campaigns::redraft, campaigns::remove))
+        .routes(routes!(campaigns::copy))
+        .routes(routes!(campaigns::forecast))
+        .routes(routes!(campaigns::dry_run))
+        .routes(routes!(campaigns::test))
+        .routes(routes!(campaigns::start))
+        .routes(routes!(campaigns::approve))
+        .routes(routes!(campaigns::withdraw))
+        .routes(routes!(campaigns::pause))
+        .routes(routes!(campaigns::resume))
+        .routes(routes!(campaigns::cancel))
+        .routes(routes!(campaigns::resend_failed))
+        .routes(routes!(campaigns::progress))
+        .routes(routes!(results::results))
         .routes(routes!(callbacks::list))
         .routes(routes!(callbacks::show))
         .routes(routes!(callbacks::replay))

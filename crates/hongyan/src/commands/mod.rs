@@ -1,6 +1,7 @@
 //! One file per command.
 
 mod app;
+pub(crate) mod campaign;
 mod config;
 mod demo;
 mod key;
@@ -35,6 +36,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Key(key) => key::run(&global, key).await?,
         Command::Send(send) => return send::run(&global, send).await,
         Command::Templates(templates) => templates::run(&global, templates).await?,
+        Command::Campaign(command) => return campaign::run(&global, command).await,
         Command::Config(command) => config::run(&global, command).await?,
         Command::Migrate(migrate) => config::migrate(&global, &migrate).await?,
         Command::Openapi => output::json(&serde_json::to_value(api::openapi())?),

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashSet};
 use domain::Millis;
 use domain::placeholder::Text;
 use serde_json::Value;
-use store::campaigns::{ListKind, ListedRecipient, NewCampaign, StoredCampaign};
+use store::campaigns::{CampaignKept, ListKind, ListedRecipient, NewCampaign, StoredCampaign};
+use store::hot::enqueue::Idempotency;
 use uuid::Uuid;
 use wechat::template::{self, ProblemCode};
 
@@ -19,6 +20,15 @@ use crate::{App, Service, checks};
 const NAME: usize = 100;
 /// Highest rate that can be asked for.
 const FASTEST: u32 = 10_000;
+
+/// A draft that was kept.
+#[derive(Debug, Clone)]
+pub struct Drafted {
+    /// The draft.
+    pub campaign: CampaignView,
+    /// Whether the key answered an earlier one.
+    pub replayed: bool,
+}
 
 /// A checked request, and its list.
 struct Checked {
@@ -36,12 +46,41 @@ impl Service {
         app: &App,
         request: CampaignRequest,
         by: &str,
-    ) -> Result<CampaignView, Problem> {
+        key: Option<&str>,
+    ) -> Result<Drafted, Problem> {
+        let key = match key {
+            Some(key) => Some(self.draft_key(app, key, &request)?),
+            None => None,
+        };
         let checked = self.checked_campaign(app, request, by, None).await?;
-        let id = checked.new.id;
+        let (id, list) = (checked.new.id, checked.new.list);
         self.keep_list(&checked.new, checked.list).await?;
-        self.store.add_campaign(checked.new).await?;
-        self.campaign(app, id).await
+        let kept = self.store.add_campaign(checked.new, key).await?;
+        if kept != CampaignKept::New
+            && let Some(list) = list
+        {
+            self.store.remove_list(list).await?;
+        }
+        match kept {
+            CampaignKept::New => Ok(Drafted { campaign: self.campaign(app, id).await?, replayed: false }),
+            CampaignKept::Replayed(earlier) => {
+                Ok(Drafted { campaign: self.campaign(app, earlier).await?, replayed: true })
+            }
+            CampaignKept::KeyReused => Err(crate::messages::key_reused()),
+        }
+    }
+
+    fn draft_key(&self, app: &App, key: &str, request: &CampaignRequest) -> Result<Idempotency, Problem> {
+        if !crate::messages::is_key(key) {
+            return Err(crate::messages::bad_key().into());
+        }
+        // Beside the keys of messages: the same word may stand for both.
+        let key = format!("campaign:{key}");
+        Ok(Idempotency {
+            lane: self.store.lanes().of_key(app.number, &key),
+            digest: crate::messages::digest(request),
+            key,
+        })
     }
 
     /// Changes a draft: what is given takes the place of what was asked.
@@ -117,7 +156,7 @@ impl Service {
             ..stored.asked
         };
         let id = new.id;
-        self.store.add_campaign(new).await?;
+        self.store.add_campaign(new, None).await?;
         self.campaign(app, id).await
     }
 

@@ -12,6 +12,7 @@ mod trial;
 mod view;
 
 pub use acts::{Resend, Resendable};
+pub use draft::Drafted;
 pub use forecast::Forecast;
 pub use live::{Campaigns, Live};
 pub use recipients::{Candidate, Made, Materials};

@@ -12,6 +12,8 @@ use super::request::{Audience, Options, WindowRequest};
 use crate::problem::Problem;
 use crate::view::time;
 use crate::{App, Service};
+use wechat::Lang;
+use wechat::errcode;
 
 /// A campaign.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
@@ -110,6 +112,21 @@ impl From<Accounts> for CountsView {
             cancelled: of(State::Cancelled),
             skipped: of(State::Skipped),
         }
+    }
+}
+
+impl CampaignView {
+    /// The same with what WeChat said explained in a language.
+    #[must_use]
+    pub fn explained(mut self, lang: Lang) -> Self {
+        let code = self.paused_because.as_deref().and_then(|because| {
+            let (code, errmsg) = because.split_once(' ').unwrap_or((because, ""));
+            Some((code.parse::<i64>().ok()?, errmsg.to_owned()))
+        });
+        if let Some((code, errmsg)) = code {
+            self.paused_because = Some(errcode::explain(code, &errmsg, lang));
+        }
+        self
     }
 }
 

@@ -14,4 +14,4 @@ pub use audience::Member;
 pub use expand::{Chunk, Expanded, NewRecipient, Place};
 pub use lists::{ListKind, ListedRecipient};
 pub use results::{ResultFilter, ResultRow};
-pub use rows::{CampaignChange, CampaignKey, NewCampaign, StoredCampaign};
+pub use rows::{CampaignChange, CampaignKept, CampaignKey, NewCampaign, StoredCampaign};

@@ -2,13 +2,14 @@
 
 use domain::campaign::{Accounts, CampaignState};
 use domain::message::State;
-use domain::{Lane, Millis};
+use domain::{Lane, MessageId, Millis};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
 
 use crate::Store;
 use crate::error::StoreError;
+use crate::hot::enqueue::{self, Enqueued, Idempotency};
 use crate::hot::{json, uuid};
 
 /// A campaign to be kept as a draft.
@@ -44,6 +45,17 @@ pub struct NewCampaign {
     pub created_by: String,
     /// When.
     pub created_at: Millis,
+}
+
+/// What became of a draft that was handed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CampaignKept {
+    /// It is kept.
+    New,
+    /// The key was used before with the same body: this is that campaign's id.
+    Replayed(Uuid),
+    /// The key was used before with another body.
+    KeyReused,
 }
 
 /// A campaign as it stands in the database.
@@ -149,20 +161,32 @@ select $1, v->>0, v->>1, v->>1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, false from (
 const RESEND: &str = "update campaign_lane set resent_to = x'' where campaign = $1";
 
 impl Store {
-    /// Keeps a draft; gives its number.
+    /// Keeps a draft, unless its key answers an earlier one.
     ///
     /// # Errors
     /// Where the database is away.
-    pub async fn add_campaign(&self, new: NewCampaign) -> Result<i64, StoreError> {
+    pub async fn add_campaign(
+        &self,
+        new: NewCampaign,
+        key: Option<Idempotency>,
+    ) -> Result<CampaignKept, StoreError> {
         self.writer
             .cold(move |db, _| {
                 Box::pin(async move {
-                    let done = bound(sqlx::query(INSERT).bind(new.id.as_bytes().to_vec()).bind(new.app), &new)
+                    if let Some(key) = &key {
+                        let message = MessageId(new.id);
+                        match enqueue::reserve_key(db, (new.app, key), message, new.created_at).await? {
+                            Enqueued::Replayed(earlier) => return Ok(CampaignKept::Replayed(earlier.0)),
+                            Enqueued::KeyReused => return Ok(CampaignKept::KeyReused),
+                            Enqueued::Accepted | Enqueued::NoGrant => {}
+                        }
+                    }
+                    bound(sqlx::query(INSERT).bind(new.id.as_bytes().to_vec()).bind(new.app), &new)
                         .bind(&new.created_by)
                         .bind(new.created_at)
                         .execute(db)
                         .await?;
-                    Ok(done.last_insert_rowid())
+                    Ok(CampaignKept::New)
                 })
             })
             .await

@@ -237,6 +237,24 @@ async fn insert(db: &mut SqliteConnection, by_id: &[&NewMessage]) -> Result<(), 
     Ok(())
 }
 
+/// Reserves one key for something that is no message: `id` is what it answers from now on, or the earlier one is told.
+pub(crate) async fn reserve_key(
+    db: &mut SqliteConnection,
+    (app, key): (i64, &Idempotency),
+    id: MessageId,
+    now: Millis,
+) -> Result<Enqueued, StoreError> {
+    let rows = json(&[(key.lane.0, app, &key.key, hex(id.0), hex::encode(key.digest), now)])?;
+    sqlx::query(RESERVE_KEYS).bind(&rows).bind(IDEMPOTENCY_LIFE).execute(&mut *db).await?;
+    let row = sqlx::query(READ_KEYS).bind(&rows).fetch_one(db).await?;
+    let holder = MessageId(uuid(&row.try_get::<Vec<u8>, _>(3)?)?);
+    Ok(match row.try_get::<Vec<u8>, _>(4)? {
+        _ if holder == id => Enqueued::Accepted,
+        digest if digest.as_slice() == key.digest => Enqueued::Replayed(holder),
+        _ => Enqueued::KeyReused,
+    })
+}
+
 /// Reserves the keys of a batch and reads back whose message each now names.
 async fn reserve_keys(db: &mut SqliteConnection, items: &[NewMessage]) -> Result<Vec<Enqueued>, StoreError> {
     let mut wanted: HashMap<(u16, i64, &str), (MessageId, [u8; 32])> = HashMap::new();
