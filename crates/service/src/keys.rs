@@ -163,7 +163,8 @@ impl Service {
             return Ok(caller.clone());
         }
         let Some(stored) = self.store.key_by_digest(digest).await? else { return Err(unauthorized()) };
-        let caller = Caller { number: stored.number, name: stored.name, app: stored.app, scopes: stored.scopes };
+        let caller =
+            Caller { number: stored.number, name: stored.name, app: stored.app, scopes: stored.scopes };
         self.keys
             .0
             .lock()

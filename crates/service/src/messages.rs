@@ -365,8 +365,12 @@ pub(crate) fn unknown_template(app: &App, template_id: &str) -> FieldError {
     FieldError::new(
         "/template_id",
         "unknown_template",
-        format!("小程序 {app_id} 没有模板 {template_id}。请用 hongyan templates sync {app_id} 同步后，在模板列表里核对模板 ID。"),
-        format!("The app {app_id} has no template {template_id}. Run `hongyan templates sync {app_id}`, then compare the id with the list."),
+        format!(
+            "小程序 {app_id} 没有模板 {template_id}。请用 hongyan templates sync {app_id} 同步后，在模板列表里核对模板 ID。"
+        ),
+        format!(
+            "The app {app_id} has no template {template_id}. Run `hongyan templates sync {app_id}`, then compare the id with the list."
+        ),
     )
 }
 
@@ -391,7 +395,10 @@ pub(crate) fn field_error(problem: &template::FieldProblem) -> FieldError {
 }
 
 /// The values as text; WeChat's own form is taken too. Nothing is trimmed or rewritten (I13).
-pub(crate) fn values(data: &BTreeMap<String, Value>, errors: &mut Vec<FieldError>) -> BTreeMap<String, String> {
+pub(crate) fn values(
+    data: &BTreeMap<String, Value>,
+    errors: &mut Vec<FieldError>,
+) -> BTreeMap<String, String> {
     let mut values = BTreeMap::new();
     for (key, value) in data {
         let inner = value.as_object().and_then(|object| object.get("value")).unwrap_or(value);
@@ -413,7 +420,12 @@ pub(crate) fn values(data: &BTreeMap<String, Value>, errors: &mut Vec<FieldError
     values
 }
 
-pub(crate) fn one_of(pointer: &str, given: Option<&str>, allowed: &[&str], errors: &mut Vec<FieldError>) -> String {
+pub(crate) fn one_of(
+    pointer: &str,
+    given: Option<&str>,
+    allowed: &[&str],
+    errors: &mut Vec<FieldError>,
+) -> String {
     match given {
         None => allowed[0].to_owned(),
         Some(word) if allowed.contains(&word) => word.to_owned(),
@@ -458,7 +470,12 @@ pub(crate) fn due_at(send_at: Option<&str>, now: Millis, errors: &mut Vec<FieldE
     at
 }
 
-pub(crate) fn expire_at(expire_at: Option<&str>, due_at: Millis, now: Millis, errors: &mut Vec<FieldError>) -> Millis {
+pub(crate) fn expire_at(
+    expire_at: Option<&str>,
+    due_at: Millis,
+    now: Millis,
+    errors: &mut Vec<FieldError>,
+) -> Millis {
     let Some(text) = expire_at else { return due_at + LIFE };
     let Some(at) = moment("/expire_at", text, errors) else { return due_at + LIFE };
     if at <= due_at || at > now + FAR + LIFE {

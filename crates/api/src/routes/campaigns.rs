@@ -100,8 +100,7 @@ pub(crate) async fn draft(
 ) -> Result<Response, ApiProblem> {
     let app = access.app(&app_id, Scope::Send).await?;
     let key = headers.get("idempotency-key").map(|value| value.to_str().unwrap_or("\u{1}").to_owned());
-    let drafted =
-        access.service().draft_campaign(&app, request, &access.principal(), key.as_deref()).await?;
+    let drafted = access.service().draft_campaign(&app, request, &access.principal(), key.as_deref()).await?;
     let mut response = (StatusCode::CREATED, axum::Json(drafted.campaign.explained(lang))).into_response();
     if drafted.replayed {
         response.headers_mut().insert("idempotent-replayed", axum::http::HeaderValue::from_static("true"));
@@ -155,8 +154,7 @@ pub(crate) async fn copy(
     Path((app_id, campaign)): Path<(String, String)>,
 ) -> Result<(StatusCode, axum::Json<CampaignView>), ApiProblem> {
     let app = access.app(&app_id, Scope::Send).await?;
-    let view =
-        access.service().copy_campaign(&app, campaign_id(&campaign)?, &access.principal()).await?;
+    let view = access.service().copy_campaign(&app, campaign_id(&campaign)?, &access.principal()).await?;
     Ok((StatusCode::CREATED, axum::Json(view)))
 }
 
@@ -203,8 +201,7 @@ pub(crate) async fn test(
     Json(body): Json<TestBody>,
 ) -> Result<(StatusCode, axum::Json<MessageView>), ApiProblem> {
     let app = access.app(&app_id, Scope::Send).await?;
-    let sent =
-        access.service().test_send(&app, campaign_id(&campaign)?, body.to, body.row, lang).await?;
+    let sent = access.service().test_send(&app, campaign_id(&campaign)?, body.to, body.row, lang).await?;
     Ok((StatusCode::ACCEPTED, axum::Json(sent.message)))
 }
 
@@ -307,7 +304,8 @@ pub(crate) async fn resend_failed(
     body: bytes::Bytes,
 ) -> Result<axum::Json<CampaignView>, ApiProblem> {
     let app = access.app(&app_id, Scope::Send).await?;
-    let which: Resend = if body.trim_ascii().is_empty() { Resend::default() } else { crate::body::read(&body)? };
+    let which: Resend =
+        if body.trim_ascii().is_empty() { Resend::default() } else { crate::body::read(&body)? };
     let view = access.service().resend_failed(&app, campaign_id(&campaign)?, &which).await?;
     Ok(axum::Json(view.explained(lang)))
 }
@@ -343,7 +341,8 @@ pub(crate) async fn progress(
                 tokio::time::sleep(TELL).await;
                 let view = service.campaign(&app, id).await.ok()?.explained(lang);
                 let same = told.as_ref().is_some_and(|told| {
-                    (told.counts, told.state, &told.paused_because) == (view.counts, view.state, &view.paused_because)
+                    (told.counts, told.state, &told.paused_because)
+                        == (view.counts, view.state, &view.paused_because)
                 });
                 if same {
                     told = Some(view);

@@ -3,8 +3,8 @@
 mod apps;
 mod callbacks;
 mod campaigns;
-mod results;
 mod messages;
+mod results;
 mod subscribers;
 mod subscriptions;
 mod templates;

@@ -50,7 +50,8 @@ impl Expanding {
             let lanes = progress.lanes.iter().filter(|lane| !lane.expanded);
             From::Lanes(lanes.map(|lane| (lane.lane, lane.expanded_to.clone())).collect())
         };
-        let last = progress.lanes.iter().filter_map(|lane| lane.ids).map(|(_, last)| MessageId(last).created_at());
+        let last =
+            progress.lanes.iter().filter_map(|lane| lane.ids).map(|(_, last)| MessageId(last).created_at());
         Ok(Self { campaign: stored.clone(), materials, from, after: last.max().unwrap_or(0) })
     }
 
@@ -166,8 +167,7 @@ async fn remember(
         let Some((first, last)) = lane.ids else { continue };
         let mut after = Some(uuid::Uuid::from_u128(first.as_u128() - 1));
         while let Some(from) = after {
-            let (texts, next) =
-                store.campaign_texts(stored.number, lane.lane, (from, last), 5_000).await?;
+            let (texts, next) = store.campaign_texts(stored.number, lane.lane, (from, last), 5_000).await?;
             for (openid, data) in texts {
                 materials.made_before(&openid, &data);
             }

@@ -247,7 +247,10 @@ impl Dispatcher {
             return free;
         };
         let now = Instant::now();
-        self.campaigns.entry(live.stored.number).or_insert_with(|| Bucket::new(rate, now)).take(rate, free, now)
+        self.campaigns
+            .entry(live.stored.number)
+            .or_insert_with(|| Bucket::new(rate, now))
+            .take(rate, free, now)
     }
 
     fn state(&mut self, app: &App) -> &mut AppState {

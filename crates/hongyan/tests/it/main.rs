@@ -5,6 +5,7 @@ mod ambiguity;
 mod api;
 mod bad_input;
 mod beside_serve;
+mod campaigns;
 mod chaos;
 mod commands;
 mod crash;

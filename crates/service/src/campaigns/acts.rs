@@ -198,11 +198,7 @@ impl Service {
             (Some(list), _) => {
                 let count = self.store.count_list(list).await?;
                 let home = self.home_lane(stored.number);
-                self.store
-                    .lanes()
-                    .iter()
-                    .map(|lane| (lane, if lane == home { count } else { 0 }))
-                    .collect()
+                self.store.lanes().iter().map(|lane| (lane, if lane == home { count } else { 0 })).collect()
             }
             (None, Audience::Segment { .. }) => self.count_segment(app, stored, now).await?,
             (None, _) => self.store.count_members(stored.asked.template, now).await?,
@@ -229,9 +225,8 @@ impl Service {
         for lane in self.store.lanes().iter() {
             let (mut after, mut count) = (String::new(), 0);
             loop {
-                let (candidates, last) = self
-                    .lane_candidates(&started, &materials, lane, &after, super::forecast::PAGE)
-                    .await?;
+                let (candidates, last) =
+                    self.lane_candidates(&started, &materials, lane, &after, super::forecast::PAGE).await?;
                 count += i64::try_from(candidates.len()).unwrap_or(i64::MAX);
                 match last {
                     Some(openid) => after = openid,

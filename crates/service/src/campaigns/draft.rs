@@ -87,7 +87,12 @@ impl Service {
     ///
     /// # Errors
     /// `campaign_not_found`, `wrong_state`, `validation_failed`.
-    pub async fn redraft_campaign(&self, app: &App, id: Uuid, change: Value) -> Result<CampaignView, Problem> {
+    pub async fn redraft_campaign(
+        &self,
+        app: &App,
+        id: Uuid,
+        change: Value,
+    ) -> Result<CampaignView, Problem> {
         let stored = self.stored_campaign(app, id).await?;
         let mut asked = self.asked_again(&stored);
         let Value::Object(change) = change else { return Err(not_an_object()) };
@@ -95,7 +100,8 @@ impl Service {
             asked[&name] = value;
         }
         let request: CampaignRequest = serde_json::from_value(asked).map_err(|error| unreadable(&error))?;
-        let kept = matches!(&request.audience, Audience::Recipients { recipients, .. } if recipients.is_empty());
+        let kept =
+            matches!(&request.audience, Audience::Recipients { recipients, .. } if recipients.is_empty());
         let by = stored.asked.created_by.clone();
         let mut checked =
             self.checked_campaign(app, request, &by, stored.asked.list.filter(|_| kept)).await?;
@@ -108,7 +114,9 @@ impl Service {
                 Kind::Conflict,
                 "wrong_state",
                 format!("只能修改草稿；这个任务现在是 {state}。可以复制成新的草稿再改。"),
-                format!("Only drafts can be changed; this campaign is {state}. Copy it to a new draft instead."),
+                format!(
+                    "Only drafts can be changed; this campaign is {state}. Copy it to a new draft instead."
+                ),
             ));
         }
         if let Some(before) = stored.asked.list.filter(|before| Some(*before) != list) {
@@ -222,7 +230,10 @@ impl Service {
             }
             // Placeholders hold signs that a page may not; what they stand for is encoded.
             let plain = plain_page(page);
-            checks::page(&plain).map(|_| page.strip_prefix('/').unwrap_or(page).to_owned()).map_err(|error| errors.push(error)).ok()
+            checks::page(&plain)
+                .map(|_| page.strip_prefix('/').unwrap_or(page).to_owned())
+                .map_err(|error| errors.push(error))
+                .ok()
         });
         let version = one_of(
             "/miniprogram_state",
@@ -232,12 +243,16 @@ impl Service {
         );
         let lang =
             one_of("/lang", request.lang.as_deref(), &["zh_CN", "en_US", "zh_HK", "zh_TW"], &mut errors);
-        let send_at =
-            request.send_at.as_deref().map(|text| due_at(Some(text), now, &mut errors)).filter(|at| *at > now);
+        let send_at = request
+            .send_at
+            .as_deref()
+            .map(|text| due_at(Some(text), now, &mut errors))
+            .filter(|at| *at > now);
         let expires = request.expire_at.as_deref();
         let expire_at = expires.map(|text| expire_at(Some(text), send_at.unwrap_or(now), now, &mut errors));
         check_options(&request.options, &mut errors);
-        let (audience, list) = self.check_audience(app, request.audience, kept.is_some(), &mut errors).await?;
+        let (audience, list) =
+            self.check_audience(app, request.audience, kept.is_some(), &mut errors).await?;
         let (Some(template), true) = (template, errors.is_empty()) else {
             return Err(Problem::fields(errors));
         };
@@ -309,8 +324,12 @@ fn placeholder(pointer: impl Into<String>, error: &domain::placeholder::TextErro
     FieldError::new(
         pointer,
         "invalid_placeholder",
-        format!("占位符写法有误（{error}）。写法：{{{{列名}}}}、{{{{金额|money}}}}、{{{{日期|date}}}}、{{{{时间|time}}}}、{{{{称呼|default:业主}}}}。"),
-        format!("A placeholder is wrong: {error}. They are written {{{{column}}}}, {{{{fee|money}}}}, {{{{day|date}}}}, {{{{at|time}}}}, {{{{who|default:Resident}}}}."),
+        format!(
+            "占位符写法有误（{error}）。写法：{{{{列名}}}}、{{{{金额|money}}}}、{{{{日期|date}}}}、{{{{时间|time}}}}、{{{{称呼|default:业主}}}}。"
+        ),
+        format!(
+            "A placeholder is wrong: {error}. They are written {{{{column}}}}, {{{{fee|money}}}}, {{{{day|date}}}}, {{{{at|time}}}}, {{{{who|default:Resident}}}}."
+        ),
     )
 }
 

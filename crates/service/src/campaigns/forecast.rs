@@ -74,7 +74,11 @@ impl Service {
         self.forecast_of(app, &campaign).await
     }
 
-    pub(super) async fn forecast_of(&self, app: &App, campaign: &StoredCampaign) -> Result<Forecast, Problem> {
+    pub(super) async fn forecast_of(
+        &self,
+        app: &App,
+        campaign: &StoredCampaign,
+    ) -> Result<Forecast, Problem> {
         let mut forecast = Forecast { computed_at: time(self.now()), ..Forecast::default() };
         let mut materials = self.materials(app, campaign).await?;
         let audience: Audience =
@@ -124,8 +128,7 @@ impl Service {
         if campaign.asked.list.is_some() {
             let mut after = 0;
             loop {
-                let (candidates, last) =
-                    self.listed_candidates(campaign, materials, after, PAGE).await?;
+                let (candidates, last) = self.listed_candidates(campaign, materials, after, PAGE).await?;
                 for candidate in candidates {
                     each(materials.make(candidate, |openid| self.may_receive(app, openid)));
                 }

@@ -48,10 +48,8 @@ impl Live {
     /// Whether its messages may be sent now. What stands in the queue of one that is over was put there by hand.
     pub fn may_send(&self, now: Millis) -> bool {
         let state = self.stored.state;
-        let sends = matches!(
-            state,
-            CampaignState::Running | CampaignState::Finished | CampaignState::Cancelled
-        );
+        let sends =
+            matches!(state, CampaignState::Running | CampaignState::Finished | CampaignState::Cancelled);
         sends && self.window.as_ref().is_none_or(|window| window.is_open(now))
     }
 

@@ -52,7 +52,10 @@ impl Service {
     ///
     /// # Errors
     /// Where the database is away.
-    pub async fn live_campaign(&self, number: i64) -> Result<Option<std::sync::Arc<Live>>, store::StoreError> {
+    pub async fn live_campaign(
+        &self,
+        number: i64,
+    ) -> Result<Option<std::sync::Arc<Live>>, store::StoreError> {
         if let Some(live) = self.campaigns.get(number) {
             return Ok(Some(live));
         }

@@ -93,7 +93,11 @@ pub struct Materials {
 
 impl Materials {
     /// For a campaign; `now` decides whether it is scheduled.
-    pub(crate) fn new(campaign: &StoredCampaign, template: Arc<TemplateView>, now: Millis) -> Result<Self, Problem> {
+    pub(crate) fn new(
+        campaign: &StoredCampaign,
+        template: Arc<TemplateView>,
+        now: Millis,
+    ) -> Result<Self, Problem> {
         let data: BTreeMap<String, String> = serde_json::from_str(&campaign.asked.data).unwrap_or_default();
         let options: Options = serde_json::from_str(&campaign.asked.options).unwrap_or_default();
         let mut fields = Vec::with_capacity(data.len());
@@ -114,7 +118,11 @@ impl Materials {
             page,
             template,
             plain: None,
-            open: if campaign.asked.send_at.is_some_and(|at| at > now) { State::Scheduled } else { State::Queued },
+            open: if campaign.asked.send_at.is_some_and(|at| at > now) {
+                State::Scheduled
+            } else {
+                State::Queued
+            },
             cancelled: matches!(campaign.state, CampaignState::Cancelling | CampaignState::Cancelled),
             seen: HashSet::new(),
             taken: HashMap::new(),
@@ -172,7 +180,8 @@ impl Materials {
             (made.reason, made.class) = (Some("unknown_recipient"), Class::Standing(Standing::NoRecord));
             return made;
         };
-        match self.filled(&candidate.values).and_then(|data| Ok((data, self.filled_page(&candidate.values)?))) {
+        match self.filled(&candidate.values).and_then(|data| Ok((data, self.filled_page(&candidate.values)?)))
+        {
             Ok((data, page)) => (made.data, made.page) = (data, page),
             Err(wrong) => {
                 (made.reason, made.detail) = (Some("invalid"), Some(wrong));
@@ -280,9 +289,11 @@ impl Service {
         let until = campaign.started_at.unwrap_or_else(|| self.now());
         let members = self.store.members(lane, campaign.asked.template, after, until, limit).await?;
         let last = members.last().map(|member| member.openid.clone());
-        let audience: Audience = serde_json::from_str(&campaign.asked.audience).unwrap_or(Audience::Subscribers {});
+        let audience: Audience =
+            serde_json::from_str(&campaign.asked.audience).unwrap_or(Audience::Subscribers {});
         let fitting = self.fitting(campaign.asked.app, &audience, members).await?;
-        let mut values = self.values_of(campaign.asked.app, materials, fitting.iter().map(|m| m.openid.clone())).await?;
+        let mut values =
+            self.values_of(campaign.asked.app, materials, fitting.iter().map(|m| m.openid.clone())).await?;
         let candidates = fitting
             .into_iter()
             .map(|member| Candidate {
@@ -323,7 +334,8 @@ impl Service {
                     Some(Err(wrong)) => (Some(line.given.clone()), Some(wrong.clone())),
                     None => (None, None),
                 };
-                let mut own = openid.as_ref().and_then(|openid| values.get(openid).cloned()).unwrap_or_default();
+                let mut own =
+                    openid.as_ref().and_then(|openid| values.get(openid).cloned()).unwrap_or_default();
                 let vars: Map<String, Value> = serde_json::from_str(&line.vars).unwrap_or_default();
                 own.extend(vars.into_iter().filter_map(|(name, value)| Some((name, text(&value)?))));
                 let member = openid.as_ref().and_then(|openid| members.get(openid));
@@ -376,7 +388,12 @@ impl Service {
     }
 
     /// Those who fit an audience.
-    async fn fitting(&self, _app: i64, audience: &Audience, members: Vec<Member>) -> Result<Vec<Member>, Problem> {
+    async fn fitting(
+        &self,
+        _app: i64,
+        audience: &Audience,
+        members: Vec<Member>,
+    ) -> Result<Vec<Member>, Problem> {
         match audience {
             Audience::Segment { .. } => Ok(members),
             _ => Ok(members),

@@ -92,7 +92,8 @@ impl Service {
             after = last.row;
             for line in &lines {
                 let vars: Map<String, Value> = serde_json::from_str(&line.vars).unwrap_or_default();
-                columns.extend(vars.into_iter().map(|(name, _)| name).filter(|name| seen.insert(name.clone())));
+                columns
+                    .extend(vars.into_iter().map(|(name, _)| name).filter(|name| seen.insert(name.clone())));
             }
         }
     }
@@ -106,7 +107,8 @@ impl Service {
         app: &App,
         id: Uuid,
         list: ListName,
-    ) -> Result<(StoredCampaign, impl Stream<Item = Result<Vec<Line>, Problem>> + Send + use<>), Problem> {
+    ) -> Result<(StoredCampaign, impl Stream<Item = Result<Vec<Line>, Problem>> + Send + use<>), Problem>
+    {
         let campaign = self.stored_campaign(app, id).await?;
         let readings: Vec<Reading> = self
             .store
@@ -132,9 +134,7 @@ impl Service {
                     let next = readings
                         .iter_mut()
                         .filter(|reading| !reading.page.is_empty())
-                        .min_by_key(|reading| {
-                            (reading.page.front().and_then(|row| row.row), reading.lane)
-                        });
+                        .min_by_key(|reading| (reading.page.front().and_then(|row| row.row), reading.lane));
                     let Some(row) = next.and_then(|reading| reading.page.pop_front()) else { break };
                     lines.push(Line::from(row));
                 }

@@ -124,7 +124,7 @@ impl CampaignView {
             Some((code.parse::<i64>().ok()?, errmsg.to_owned()))
         });
         if let Some((code, errmsg)) = code {
-            self.paused_because = Some(errcode::explain(code, &errmsg, lang));
+            self.paused_because = Some(format!("{code}: {}", errcode::explain(code, &errmsg, lang)));
         }
         self
     }
@@ -207,9 +207,7 @@ impl Service {
                 _ => "refuse",
             },
             counts: accounts.into(),
-            rate: live
-                .filter(|_| stored.state == CampaignState::Running)
-                .map_or(0.0, |live| live.rate()),
+            rate: live.filter(|_| stored.state == CampaignState::Running).map_or(0.0, |live| live.rate()),
             paused_because,
             created_by: stored.asked.created_by,
             created_at: time(stored.asked.created_at),

@@ -47,11 +47,7 @@ impl Store {
     ///
     /// # Errors
     /// Where the database is away.
-    pub async fn count_members(
-        &self,
-        template: i64,
-        until: Millis,
-    ) -> Result<Vec<(Lane, i64)>, StoreError> {
+    pub async fn count_members(&self, template: i64, until: Millis) -> Result<Vec<(Lane, i64)>, StoreError> {
         let lanes: Vec<u16> = self.lanes().iter().map(|lane| lane.0).collect();
         let query = sqlx::query(COUNT).bind(json(&lanes)?).bind(template).bind(until);
         let rows = query.fetch_all(&self.readers).await?;
@@ -89,7 +85,8 @@ impl Store {
         template: i64,
         openids: &[String],
     ) -> Result<HashMap<String, Member>, StoreError> {
-        let wanted: Vec<_> = openids.iter().map(|openid| (self.lanes().of_openid(openid).0, openid)).collect();
+        let wanted: Vec<_> =
+            openids.iter().map(|openid| (self.lanes().of_openid(openid).0, openid)).collect();
         let statement = format!("{COLUMNS} {OF}");
         let query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(json(&wanted)?).bind(template);
         let rows = query.fetch_all(&self.readers).await?;

@@ -97,8 +97,7 @@ pub enum Expanded {
 
 const MESSAGES: &str =
     "insert into message (id, lane, app, template, openid, queue, data, page, version, lang, expire_at, row)";
-const STATES: &str =
-    "insert into message_state (id, lane, state, cancel_requested, linked, attempts, due_at, campaign, reason, errmsg)";
+const STATES: &str = "insert into message_state (id, lane, state, cancel_requested, linked, attempts, due_at, campaign, reason, errmsg)";
 const READY: &str = "insert into ready (lane, queue, due_at, id, expire_at)";
 const RESERVED: &str = "insert into reserved (lane, template, openid, id)";
 const MOVE_LANE: &str = "

@@ -102,7 +102,13 @@ impl Store {
 /// State, outcome, receipt and wish of a message, as they are written.
 fn columns(id: &str, at: &Position) -> (String, i16, Option<i16>, Option<i16>, bool) {
     let outcome = at.outcome.map(OutcomeKind::code);
-    (id.to_owned(), at.state.code(), outcome, at.receipt.map(domain::message::Receipt::code), at.cancel_requested)
+    (
+        id.to_owned(),
+        at.state.code(),
+        outcome,
+        at.receipt.map(domain::message::Receipt::code),
+        at.cancel_requested,
+    )
 }
 
 fn id(row: &SqliteRow) -> Result<MessageId, StoreError> {
@@ -167,8 +173,7 @@ async fn resend(
         return Ok(true);
     }
     let queue = Queue::of_campaign(number);
-    let stands =
-        sqlx::query(STANDS).bind(number).bind(i64::from(lane.0)).fetch_optional(&mut *db).await?;
+    let stands = sqlx::query(STANDS).bind(number).bind(i64::from(lane.0)).fetch_optional(&mut *db).await?;
     let Some(stands) = stands else { return Ok(true) };
     let from: Vec<u8> = stands.try_get(0)?;
     let last: Option<Vec<u8>> = stands.try_get(2)?;
@@ -208,13 +213,7 @@ async fn resend(
         let Ok(after) = transition(&before, &Event::Resend) else { continue };
         tally.moved(Some(number), lane.0, before.state, after.state);
         let outcome = after.outcome.map(OutcomeKind::code);
-        again.push((
-            hex(id(row)?.0),
-            after.state.code(),
-            outcome,
-            row.try_get::<i64, _>(5)?,
-            openid,
-        ));
+        again.push((hex(id(row)?.0), after.state.code(), outcome, row.try_get::<i64, _>(5)?, openid));
     }
     let done = i64::try_from(rows.len()).unwrap_or(0) < examined;
     let stand = if done { None } else { rows.last().map(|row| row.try_get::<Vec<u8>, _>(0)).transpose()? };

@@ -95,7 +95,8 @@ fn claimed(row: &SqliteRow) -> Result<Claimed, StoreError> {
         page: row.try_get(8)?,
         version: row.try_get(9)?,
         lang: row.try_get(10)?,
-        state: State::try_from(row.try_get::<i16, _>(13)?).map_err(|_| StoreError::Corrupt("message_state"))?,
+        state: State::try_from(row.try_get::<i16, _>(13)?)
+            .map_err(|_| StoreError::Corrupt("message_state"))?,
         attempts: row.try_get(11)?,
         // An unresolved earlier attempt is kept as the outcome `unknown` (domain::message::Position).
         ambiguous: row.try_get::<Option<i16>, _>(12)? == Some(OutcomeKind::Unknown.code()),

@@ -28,8 +28,7 @@ pub(super) fn request(create: Create) -> anyhow::Result<CampaignRequest> {
         }
     };
     let window = create.window.as_deref().map(window).transpose()?;
-    let data: Map<String, Value> =
-        create.data.into_iter().map(|(key, value)| (key, value.into())).collect();
+    let data: Map<String, Value> = create.data.into_iter().map(|(key, value)| (key, value.into())).collect();
     let mut asked = json!({
         "name": create.name, "template_id": create.template, "data": data, "page": create.page, "audience": audience,
         "send_at": create.send_at, "expire_at": create.expire_at,
@@ -60,10 +59,8 @@ fn recipients(file: &Path) -> anyhow::Result<Vec<Value>> {
     } else {
         bytes = std::fs::read(file).with_context(|| file.display().to_string())?;
     }
-    let text = String::from_utf8(bytes).context(say(
-        "名单不是 UTF-8：请另存为“CSV UTF-8”",
-        "the list is not UTF-8: save it as CSV UTF-8",
-    ))?;
+    let text = String::from_utf8(bytes)
+        .context(say("名单不是 UTF-8：请另存为“CSV UTF-8”", "the list is not UTF-8: save it as CSV UTF-8"))?;
     let mut reader = csv::Reader::from_reader(text.trim_start_matches('\u{feff}').as_bytes());
     let heads: Vec<String> = reader.headers()?.iter().map(|head| head.trim().to_owned()).collect();
     let Some(named_by) = heads.iter().position(|head| NAMED_BY.contains(&head.as_str())) else {
@@ -76,7 +73,8 @@ fn recipients(file: &Path) -> anyhow::Result<Vec<Value>> {
     for row in reader.records() {
         let row = row?;
         let given = row.get(named_by).unwrap_or_default().trim();
-        let to = if heads[named_by] == "external_id" { json!({ "external_id": given }) } else { given.into() };
+        let to =
+            if heads[named_by] == "external_id" { json!({ "external_id": given }) } else { given.into() };
         let vars: Map<String, Value> = heads
             .iter()
             .zip(&row)
