@@ -11,6 +11,7 @@ mod rate;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use domain::campaign::CampaignState;
 use domain::{Lane, MessageId, Millis};
@@ -73,7 +74,7 @@ pub(crate) struct Dispatcher {
     flying: HashSet<(i64, String)>,
     /// Calls that are listened to further.
     listening: usize,
-    outstanding: usize,
+    outstanding: Arc<AtomicUsize>,
     /// Retries that become due.
     later: BTreeSet<(Millis, Lane, Queue)>,
     /// Rotates the order of apps.
@@ -95,7 +96,8 @@ impl Dispatcher {
         let (finished, to_write) = mpsc::unbounded_channel();
         let (heard_late, late) = mpsc::unbounded_channel();
         let (landed, durable) = mpsc::unbounded_channel();
-        tasks.spawn(outcomes::run(shared.clone(), to_write, landed.clone()));
+        let outstanding = Arc::new(AtomicUsize::new(0));
+        tasks.spawn(outcomes::run(shared.clone(), to_write, landed.clone(), Arc::clone(&outstanding)));
         tasks.spawn(late::run(shared.clone(), late, landed.clone()));
         let dispatcher = Self {
             shared,
@@ -109,7 +111,7 @@ impl Dispatcher {
             templates: HashMap::new(),
             flying: HashSet::new(),
             listening: 0,
-            outstanding: 0,
+            outstanding,
             later: BTreeSet::new(),
             turn: 0,
             finished,
@@ -217,7 +219,7 @@ impl Dispatcher {
             let state = self.state(&app);
             state.bucket.give_back(allowed - taken.len());
             state.outstanding += taken.len();
-            self.outstanding += taken.len();
+            self.outstanding.fetch_add(taken.len(), Ordering::Relaxed);
             if passage == Passage::Probe && !taken.is_empty() {
                 self.gates.probe(number, true);
             }
@@ -234,7 +236,7 @@ impl Dispatcher {
     fn free(&mut self, app: &App, priority: Priority, others_wait: bool) -> usize {
         let slots = self.shared.options.slots;
         let kept = if priority == Priority::Urgent { 0 } else { URGENT_SLOTS };
-        let overall = (2 * slots).saturating_sub(kept).saturating_sub(self.outstanding);
+        let overall = (2 * slots).saturating_sub(kept).saturating_sub(self.outstanding.load(Ordering::Relaxed));
         let state = self.state(app);
         let own = if others_wait { (2 * state.concurrency).min(slots) } else { 2 * state.concurrency };
         own.saturating_sub(state.outstanding).min(overall)
@@ -368,7 +370,9 @@ impl Dispatcher {
     fn forget(&mut self, app: i64, message: MessageId, openid: String) {
         self.heads.release(message);
         self.flying.remove(&(app, openid));
-        self.outstanding = self.outstanding.saturating_sub(1);
+        // One task counts; the other only looks.
+        let before = self.outstanding.load(Ordering::Relaxed);
+        self.outstanding.store(before.saturating_sub(1), Ordering::Relaxed);
         if let Some(state) = self.apps.get_mut(&app) {
             state.outstanding = state.outstanding.saturating_sub(1);
         }
