@@ -41,6 +41,20 @@ pub fn results(columns: &[String], lines: &[service::campaigns::Line]) -> Vec<u8
     }))
 }
 
+/// Rows of a given table by the names of their columns; a mark at the beginning is passed over.
+///
+/// # Errors
+/// Not UTF-8, or not the same number of cells in every row.
+pub fn table(bytes: &[u8]) -> Result<Vec<std::collections::BTreeMap<String, String>>, csv::Error> {
+    let bytes = bytes.strip_prefix(BOM.as_bytes()).unwrap_or(bytes);
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::Headers).from_reader(bytes);
+    let head = reader.headers()?.clone();
+    reader
+        .into_records()
+        .map(|row| Ok(head.iter().map(str::to_owned).zip(row?.iter().map(str::to_owned)).collect()))
+        .collect()
+}
+
 /// Rows of a table. A cell that a spreadsheet would take for a formula gets an apostrophe in front.
 pub(crate) fn rows<R, C>(rows: impl IntoIterator<Item = R>) -> Vec<u8>
 where

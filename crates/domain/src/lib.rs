@@ -11,6 +11,7 @@ pub mod ledger;
 pub mod message;
 pub mod placeholder;
 pub mod retry;
+pub mod segment;
 pub mod window;
 
 pub use clock::{Clock, ManualClock, Millis, SystemClock};

@@ -69,6 +69,7 @@ impl Engine {
         let epochs = service.store().take_all_lanes(format!("{node:016x}"), lease_until).await?;
         service.apps().reload().await?;
         service.reload_campaigns().await?;
+        service.reload_guests().await?;
         let shared = Shared { service, epochs: Arc::new(epochs), options, stop: CancellationToken::new() };
         sweeper::settle_orphans(&shared).await?;
         let tasks = TaskTracker::new();

@@ -53,6 +53,12 @@ pub(crate) enum Command {
     /// Reads an app's templates from WeChat
     #[command(subcommand)]
     Templates(Templates),
+    /// Keeps what the team knows of people: external ids, tags, attributes
+    #[command(subcommand)]
+    Subscriber(crate::commands::people::Subscriber),
+    /// Who receives while an app is on trial
+    #[command(subcommand)]
+    Guest(crate::commands::people::Guest),
     /// One notice to many
     #[command(subcommand)]
     Campaign(crate::commands::campaign::Campaign),

@@ -10,6 +10,7 @@ pub mod fresh;
 pub mod inbox;
 pub mod keys;
 pub mod messages;
+pub mod people;
 pub mod problem;
 pub mod recipient;
 mod registering;
@@ -51,6 +52,7 @@ pub struct Parts {
     known_templates: templates::KnownTemplates,
     chat_answers: relay::ChatAnswers,
     campaigns: campaigns::Campaigns,
+    guests: people::Guests,
 }
 
 impl std::ops::Deref for Service {
@@ -71,7 +73,7 @@ impl Service {
     ) -> Self {
         let apps = Apps::new(store.clone(), Arc::clone(&clock));
         let tokens = Tokens::new(store.clone(), client.clone(), Arc::clone(&clock));
-        let (keys, fresh, known_templates, chat_answers, campaigns) = Default::default();
+        let (keys, fresh, known_templates, chat_answers, campaigns, guests) = Default::default();
         Self(Arc::new(Parts {
             store,
             clock,
@@ -84,6 +86,7 @@ impl Service {
             known_templates,
             chat_answers,
             campaigns,
+            guests,
         }))
     }
 
@@ -138,6 +141,9 @@ impl Service {
         self.known_templates.forget();
         if let Err(error) = self.apps.reload().await {
             tracing::warn!(%error, "apps could not be read again");
+        }
+        if let Err(error) = self.reload_guests().await {
+            tracing::warn!(%error, "guests could not be read again");
         }
         if let Err(error) = self.reload_campaigns().await {
             tracing::warn!(%error, "campaigns could not be read again");

@@ -61,6 +61,9 @@ pub struct SendRequest {
     /// What is done where the balance is empty.
     #[serde(default)]
     pub on_empty_balance: Option<OnEmptyBalance>,
+    /// Sends to each, where an attribute fits several people.
+    #[serde(default)]
+    pub fan_out: bool,
     /// The caller's key, in a batch.
     #[serde(default)]
     pub idempotency_key: Option<String>,
@@ -99,6 +102,28 @@ impl Service {
     ) -> Result<Sent, Problem> {
         let mut sent = self.send_batch(app, vec![(request, key.map(str::to_owned))], lang).await?;
         sent.pop().unwrap_or_else(|| Err(Problem::new(Kind::Unavailable, "store_unavailable", "", "")))
+    }
+
+    /// Accepts one message for each person whom `to` means (`fan_out`), each with its own verdict. A key makes one for each.
+    ///
+    /// # Errors
+    /// As [`Service::send`].
+    pub async fn send_to_each(
+        &self,
+        app: &App,
+        request: SendRequest,
+        key: Option<&str>,
+        lang: Lang,
+    ) -> Result<Vec<Result<Sent, Problem>>, Problem> {
+        let people = self.meant(app, &request.to).await?;
+        let requests = people
+            .into_iter()
+            .map(|openid| {
+                let key = key.map(|key| format!("{key}#{openid}"));
+                (SendRequest { to: Recipient::Openid(openid), fan_out: false, ..request.clone() }, key)
+            })
+            .collect();
+        self.send_batch(app, requests, lang).await
     }
 
     /// Accepts up to 1,000 messages, each with its own verdict, in one commit.
@@ -165,7 +190,10 @@ impl Service {
     ) -> Result<NewMessage, Problem> {
         let now = self.now();
         let mut errors = Vec::new();
-        let openid = request.to.openid().map(str::to_owned).map_err(|error| errors.push(error));
+        let openid = match self.meant_one(app, &request.to).await {
+            Err(problem) if problem.errors.is_empty() => return Err(problem),
+            meant => meant.map_err(|problem| errors.extend(problem.errors)),
+        };
         let data = values(&request.data, &mut errors);
         let template = self.template(app, &request.template_id).await?;
         match &template {
@@ -195,6 +223,15 @@ impl Service {
         let (Ok(openid), Some(template), true) = (openid, template, errors.is_empty()) else {
             return Err(Problem::fields(errors));
         };
+        if !self.may_receive(app, &openid) {
+            return Err(FieldError::new(
+                "/to",
+                "not_a_guest",
+                "小程序处于试用模式，只有访客名单里的人会收到。请先加入：hongyan guest add，或关闭 trial。",
+                "The app is on trial: only its guests receive. Add the person first (hongyan guest add), or switch trial off.",
+            )
+            .into());
+        }
         let lane = self.store.lanes().of_openid(&openid);
         let data = serde_json::to_string(&data).unwrap_or_default();
         let priority = request.priority.unwrap_or(Priority::Normal);

@@ -116,6 +116,37 @@ impl Store {
         Ok((ended, next))
     }
 
+    /// Ends messages that wait and are not to be tried, with the reason why; gives how many.
+    ///
+    /// # Errors
+    /// Where the database is away.
+    pub async fn skip(&self, ids: Vec<MessageId>, reason: &'static str) -> Result<u64, StoreError> {
+        let skipped = self
+            .writer
+            .cold(move |db, _| {
+                Box::pin(async move {
+                    let mut skipped = 0;
+                    for id in ids {
+                        if leave(db, id, Event::Skip)
+                            .await?
+                            .is_some_and(|after| after.state == State::Skipped)
+                        {
+                            skipped += 1;
+                            sqlx::query("update message_state set reason = $2 where id = $1")
+                                .bind(id.0.as_bytes().as_slice())
+                                .bind(reason)
+                                .execute(&mut *db)
+                                .await?;
+                        }
+                    }
+                    Ok(skipped)
+                })
+            })
+            .await?;
+        self.hints.something_settled();
+        Ok(skipped)
+    }
+
     /// Waits until a message has left `queued` and `sending`, or the time is over; gives what it is then.
     ///
     /// # Errors

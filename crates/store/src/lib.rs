@@ -13,6 +13,7 @@ pub mod keys;
 pub mod lanes;
 mod listing;
 pub mod messages;
+pub mod people;
 pub mod postgres;
 pub mod relay;
 pub mod secrets;

@@ -171,10 +171,12 @@ impl Call {
         Reached::Heard(hear(answer), overdue)
     }
 
-    /// Whether the campaign is not paused, cancelled or outside its window by now (I15).
+    /// Whether the campaign is not paused, cancelled or outside its window by now, and the person no stranger to an app on
+    /// trial (I15).
     fn may_send(&self, shared: &Shared, now: Millis) -> bool {
         let live = self.message.queue.campaign().and_then(|number| shared.service.campaigns().get(number));
         live.is_none_or(|live| live.may_send(now))
+            && shared.service.may_receive(&self.app, &self.message.openid)
     }
 
     async fn token(&self, shared: &Shared, refreshed: bool) -> Result<Token, TokenError> {

@@ -38,6 +38,8 @@ use crate::{Shared, TICK};
 
 /// Slots that only urgent messages may take.
 const URGENT_SLOTS: usize = 8;
+/// Why a message of an app on trial was not sent.
+const NOT_A_GUEST: &str = "not_a_guest";
 /// Ticks between looks at all queues.
 const LOOK_EVERY: u32 = 10;
 
@@ -236,7 +238,8 @@ impl Dispatcher {
     fn free(&mut self, app: &App, priority: Priority, others_wait: bool) -> usize {
         let slots = self.shared.options.slots;
         let kept = if priority == Priority::Urgent { 0 } else { URGENT_SLOTS };
-        let overall = (2 * slots).saturating_sub(kept).saturating_sub(self.outstanding.load(Ordering::Relaxed));
+        let overall =
+            (2 * slots).saturating_sub(kept).saturating_sub(self.outstanding.load(Ordering::Relaxed));
         let state = self.state(app);
         let own = if others_wait { (2 * state.concurrency).min(slots) } else { 2 * state.concurrency };
         own.saturating_sub(state.outstanding).min(overall)
@@ -311,7 +314,13 @@ impl Dispatcher {
     /// Makes the attempts durable, then starts those that are.
     async fn launch(&mut self, chosen: Vec<(Arc<App>, Claimed)>, now: Millis) -> Result<(), StoreError> {
         let mut calls = Vec::with_capacity(chosen.len());
+        let mut strangers = Vec::new();
         for (app, message) in chosen {
+            if !self.shared.service.may_receive(&app, &message.openid) {
+                strangers.push(message.id);
+                self.forget(app.number, message.id, message.openid);
+                continue;
+            }
             let template_id = self.template_id(message.template).await;
             let arm = Arm {
                 lane: message.lane,
@@ -325,6 +334,9 @@ impl Dispatcher {
             };
             let slots = Arc::clone(&self.state(&app).slots);
             calls.push(Call { app, message, template_id, arm, slots });
+        }
+        if !strangers.is_empty() {
+            self.shared.service.store().skip(strangers, NOT_A_GUEST).await?;
         }
         let armed = match self.shared.service.store().arm(calls.iter().map(|call| call.arm).collect()).await {
             Ok(armed) => armed,

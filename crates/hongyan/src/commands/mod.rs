@@ -5,6 +5,7 @@ pub(crate) mod campaign;
 mod config;
 mod demo;
 mod key;
+pub(crate) mod people;
 mod send;
 mod serve;
 mod simulator;
@@ -36,6 +37,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Key(key) => key::run(&global, key).await?,
         Command::Send(send) => return send::run(&global, send).await,
         Command::Templates(templates) => templates::run(&global, templates).await?,
+        Command::Subscriber(command) => people::subscriber(&global, command).await?,
+        Command::Guest(command) => people::guest(&global, command).await?,
         Command::Campaign(command) => return campaign::run(&global, command).await,
         Command::Config(command) => config::run(&global, command).await?,
         Command::Migrate(migrate) => config::migrate(&global, &migrate).await?,
@@ -45,10 +48,11 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 /// The use cases for a command beside a running server.
-async fn guest(global: &Global) -> anyhow::Result<service::Service> {
+async fn service_beside(global: &Global) -> anyhow::Result<service::Service> {
     let config = Config::load(global, None, None)?;
     let service = open::service(&config, Role::Guest).await?;
     service.apps().reload().await?;
+    service.reload_guests().await?;
     Ok(service)
 }
 

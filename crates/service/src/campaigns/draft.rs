@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use domain::Millis;
 use domain::placeholder::Text;
+use domain::segment::Segment;
 use serde_json::Value;
 use store::campaigns::{CampaignKept, ListKind, ListedRecipient, NewCampaign, StoredCampaign};
 use store::hot::enqueue::Idempotency;
@@ -279,7 +280,7 @@ impl Service {
 
     async fn check_audience(
         &self,
-        _app: &App,
+        app: &App,
         audience: Audience,
         kept: bool,
         errors: &mut Vec<FieldError>,
@@ -290,7 +291,7 @@ impl Service {
             }
             Audience::Recipients { recipients, .. } => {
                 let count = i64::try_from(recipients.len()).unwrap_or(i64::MAX);
-                let list = listed(recipients, errors);
+                let list = listed(app, recipients, errors);
                 Ok((Audience::Recipients { recipients: Vec::new(), count: Some(count) }, Some(list)))
             }
             Audience::Upload { upload_id } => {
@@ -302,7 +303,17 @@ impl Service {
                 ));
                 Ok((Audience::Subscribers {}, None))
             }
-            Audience::Segment { tags, condition } => Ok((Audience::Segment { tags, condition }, None)),
+            Audience::Segment { tags, condition } => {
+                if let Some(Err(error)) = condition.as_ref().map(Segment::parse) {
+                    errors.push(FieldError::new(
+                        format!("/audience/where{}", error.pointer),
+                        "invalid_condition",
+                        format!("条件有误：{}。写法：{{\"attr\":\"building\",\"op\":\"eq\",\"value\":\"3\"}}，可用 and、or、not 组合。", error.what),
+                        format!("The condition is wrong: {}. It is written {{\"attr\":\"building\",\"op\":\"eq\",\"value\":\"3\"}}, combined by and, or, not.", error.what),
+                    ));
+                }
+                Ok((Audience::Segment { tags, condition }, None))
+            }
             Audience::Subscribers {} => Ok((Audience::Subscribers {}, None)),
         }
     }
@@ -382,13 +393,24 @@ fn check_options(options: &super::request::Options, errors: &mut Vec<FieldError>
 }
 
 /// The lines of a list. A malformed openid is a recipient all the same: it counts as invalid and ends as skipped.
-fn listed(recipients: Vec<Listed>, errors: &mut Vec<FieldError>) -> Vec<ListedRecipient> {
+fn listed(app: &App, recipients: Vec<Listed>, errors: &mut Vec<FieldError>) -> Vec<ListedRecipient> {
     let mut rows = Vec::with_capacity(recipients.len());
     for (at, listed) in recipients.into_iter().enumerate() {
         let pointer = format!("/audience/recipients/{at}/to");
         let (kind, given) = match listed.to {
             ListedTo::Openid(openid) => (ListKind::Openid, openid),
             ListedTo::Found(by) => match found_by(&by) {
+                Some((ListKind::Attribute(name), _))
+                    if !app.settings.attributes.get(&name).is_some_and(|kind| kind.key) =>
+                {
+                    errors.push(FieldError::new(
+                        pointer,
+                        "no_key_attribute",
+                        format!("属性 {name} 没有登记为可查找（key），见应用设置 attributes。"),
+                        format!("The attribute {name} is not registered as a key: see the app's setting attributes."),
+                    ));
+                    continue;
+                }
                 Some(found) => found,
                 None => {
                     errors.push(FieldError::new(

@@ -86,7 +86,7 @@ impl Service {
         if campaign.asked.list.is_none()
             && matches!(audience, Audience::Subscribers {})
             && materials.is_plain()
-            && !self.is_trial(app)
+            && !app.settings.trial
         {
             self.counted_alike(campaign, &materials, &mut forecast).await?;
             return Ok(forecast);

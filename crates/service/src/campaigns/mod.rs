@@ -6,6 +6,7 @@ mod draft;
 mod forecast;
 mod live;
 mod recipients;
+pub(crate) use recipients::text;
 mod request;
 mod results;
 mod trial;

@@ -9,6 +9,7 @@ use domain::campaign::CampaignState;
 use domain::ledger::{Standing, Subscription, TemplateKind, available};
 use domain::message::State;
 use domain::placeholder::Text;
+use domain::segment::Segment;
 use domain::{Lane, Millis};
 use serde_json::{Map, Value};
 use store::campaigns::{ListKind, ListedRecipient, Member, StoredCampaign};
@@ -18,7 +19,7 @@ use super::request::{Audience, Options};
 use crate::messages::OnEmptyBalance;
 use crate::problem::Problem;
 use crate::templates::TemplateView;
-use crate::{App, Service, checks};
+use crate::{App, Service, checks, people};
 
 /// Somebody who may get the campaign.
 #[derive(Debug, Clone)]
@@ -390,43 +391,64 @@ impl Service {
     /// Those who fit an audience.
     async fn fitting(
         &self,
-        _app: i64,
+        app: i64,
         audience: &Audience,
         members: Vec<Member>,
     ) -> Result<Vec<Member>, Problem> {
-        match audience {
-            Audience::Segment { .. } => Ok(members),
-            _ => Ok(members),
-        }
+        let Audience::Segment { tags, condition } = audience else { return Ok(members) };
+        // It was parsed when the draft was kept.
+        let condition = condition.as_ref().and_then(|condition| Segment::parse(condition).ok());
+        let openids: Vec<String> = members.iter().map(|member| member.openid.clone()).collect();
+        let people = self.store.people_of(app, &openids).await?;
+        let fits = |member: &Member| {
+            let person = people.get(&member.openid);
+            let own = person.map(|person| person.tags.as_slice()).unwrap_or_default();
+            tags.iter().all(|tag| own.contains(tag))
+                && condition
+                    .as_ref()
+                    .is_none_or(|condition| condition.fits(&person.map(people::values).unwrap_or_default()))
+        };
+        Ok(members.into_iter().filter(fits).collect())
     }
 
     /// Attributes of people as values for placeholders, where a campaign asks for any.
     async fn values_of(
         &self,
-        _app: i64,
+        app: i64,
         materials: &Materials,
         openids: impl Iterator<Item = String>,
     ) -> Result<HashMap<String, HashMap<String, String>>, Problem> {
         if !materials.needs_values() {
             return Ok(HashMap::new());
         }
-        let _ = openids;
-        Ok(HashMap::new())
+        let openids: Vec<String> = openids.collect();
+        let people = self.store.people_of(app, &openids).await?;
+        let texts = |person: &store::people::Person| {
+            people::values(person)
+                .into_iter()
+                .filter_map(|(name, value)| Some((name, text(&value)?)))
+                .collect()
+        };
+        Ok(people.iter().map(|(openid, person)| (openid.clone(), texts(person))).collect())
     }
 
     /// People by an external id or attribute.
     async fn resolved(
         &self,
-        _app: i64,
-        _name: &str,
-        _given: &[String],
+        app: i64,
+        name: &str,
+        given: &[String],
     ) -> Result<HashMap<String, Vec<String>>, Problem> {
-        Ok(HashMap::new())
+        // Of a removed app nobody is found.
+        match self.apps.by_number(app) {
+            Some(app) => self.found_people(&app, name, given).await,
+            None => Ok(HashMap::new()),
+        }
     }
 }
 
 /// A value as it stands in a text.
-pub(super) fn text(value: &Value) -> Option<String> {
+pub(crate) fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),

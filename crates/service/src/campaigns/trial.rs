@@ -129,6 +129,7 @@ impl Service {
             expire_at: None,
             priority: Some(store::hot::enqueue::Priority::Urgent),
             on_empty_balance: None,
+            fan_out: false,
             idempotency_key: None,
         };
         self.send(app, request, None, lang).await
@@ -146,15 +147,5 @@ impl Service {
             }
         }
         Ok(Vec::new())
-    }
-
-    /// Whether only guests receive.
-    pub(super) fn is_trial(&self, _app: &App) -> bool {
-        false
-    }
-
-    /// Whether somebody may receive anything.
-    pub fn may_receive(&self, _app: &App, _openid: &str) -> bool {
-        true
     }
 }

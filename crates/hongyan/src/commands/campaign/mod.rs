@@ -17,13 +17,13 @@ use uuid::Uuid;
 
 pub(crate) use self::arguments::Campaign;
 use self::arguments::{Named, Resending};
-use super::guest;
+use super::service_beside;
 use crate::cli::Global;
 use crate::locale::{lang, say};
 use crate::output;
 
 pub(crate) async fn run(global: &Global, command: Campaign) -> anyhow::Result<ExitCode> {
-    let service = guest(global).await?;
+    let service = service_beside(global).await?;
     let by = principal();
     match command {
         Campaign::Create(create) => {

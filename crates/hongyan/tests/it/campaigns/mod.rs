@@ -12,7 +12,7 @@ use crate::http::Reply;
 use crate::world::{FEE, World, until, until_or};
 
 /// People with so many grants, known to both sides; gives their openids.
-pub(super) async fn people(world: &World, count: usize, grants: u32) -> Vec<String> {
+pub(crate) async fn people(world: &World, count: usize, grants: u32) -> Vec<String> {
     let openids: Vec<String> = (0..count).map(|n| format!("oCampaign_{n:06}_abcdefghij")).collect();
     let seed = json!({ "openids": openids, "grants": { FEE: grants } });
     world.sim.seed(SAMPLE_APPID, &serde_json::from_value(seed).unwrap()).unwrap();
@@ -33,7 +33,7 @@ pub(super) async fn people(world: &World, count: usize, grants: u32) -> Vec<Stri
 }
 
 /// A draft of the fee notice.
-pub(super) async fn draft(world: &World, more: Value) -> Reply {
+pub(crate) async fn draft(world: &World, more: Value) -> Reply {
     let mut body = json!({ "name": "七月物业费", "template_id": FEE,
         "data": { "thing8": "物业费", "thing5": "请及时缴纳" }, "audience": { "kind": "subscribers" } });
     for (name, value) in more.as_object().unwrap() {
@@ -43,7 +43,7 @@ pub(super) async fn draft(world: &World, more: Value) -> Reply {
 }
 
 /// A draft that must be taken; gives its path.
-pub(super) async fn drafted(world: &World, more: Value) -> String {
+pub(crate) async fn drafted(world: &World, more: Value) -> String {
     let reply = draft(world, more).await;
     assert_eq!(reply.status, 201, "{}", reply.text);
     let campaign = reply.json();
@@ -52,12 +52,12 @@ pub(super) async fn drafted(world: &World, more: Value) -> String {
 }
 
 /// Does something to a campaign.
-pub(super) async fn act(world: &World, path: &str, what: &str) -> Reply {
+pub(crate) async fn act(world: &World, path: &str, what: &str) -> Reply {
     world.api("POST", &format!("{path}/{what}"), &Value::Null).await
 }
 
 /// A campaign once it has a state; every look on the way must find its accounts closed (I9).
-pub(super) async fn campaign(world: &World, path: &str, state: &str) -> Value {
+pub(crate) async fn campaign(world: &World, path: &str, state: &str) -> Value {
     let last = std::sync::Mutex::new(Value::Null);
     let found = until_or(|| async {
         let campaign = world.get(path).await;
@@ -70,7 +70,7 @@ pub(super) async fn campaign(world: &World, path: &str, state: &str) -> Value {
 }
 
 /// I9: the places add up to the recipients.
-pub(super) fn closed(counts: &Value) {
+pub(crate) fn closed(counts: &Value) {
     let all = counts.as_object().unwrap();
     let sum: i64 =
         all.iter().filter(|(name, _)| *name != "recipients").map(|(_, count)| count.as_i64().unwrap()).sum();
@@ -79,13 +79,13 @@ pub(super) fn closed(counts: &Value) {
 }
 
 /// The lines of a closing list.
-pub(super) async fn lines(world: &World, path: &str, list: &str) -> Vec<Value> {
+pub(crate) async fn lines(world: &World, path: &str, list: &str) -> Vec<Value> {
     let query = if list.is_empty() { String::new() } else { format!("?list={list}") };
     world.get(&format!("{path}/results{query}")).await.as_array().unwrap().clone()
 }
 
 /// How many send calls the simulated WeChat has seen.
-pub(super) fn calls(world: &World) -> u64 {
+pub(crate) fn calls(world: &World) -> u64 {
     let counters = serde_json::to_value(world.sim.counters(SAMPLE_APPID).unwrap()).unwrap();
     counters["send_calls"].as_u64().unwrap_or_else(|| panic!("{counters}"))
 }
