@@ -56,6 +56,9 @@ pub(crate) enum Command {
     /// Keeps what the team knows of people: external ids, tags, attributes
     #[command(subcommand)]
     Subscriber(crate::commands::people::Subscriber),
+    /// Shows and corrects the ledger of grants
+    #[command(subcommand)]
+    Ledger(crate::commands::ledger::Ledger),
     /// Who receives while an app is on trial
     #[command(subcommand)]
     Guest(crate::commands::people::Guest),

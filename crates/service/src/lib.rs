@@ -7,6 +7,7 @@ pub mod checks;
 pub mod erasure;
 mod explanation;
 pub mod fresh;
+pub mod grants;
 pub mod inbox;
 pub mod keys;
 pub mod messages;

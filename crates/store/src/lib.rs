@@ -8,6 +8,7 @@ pub mod changes;
 pub mod erasure;
 pub mod error;
 pub mod gates;
+pub mod grants;
 pub mod hot;
 pub mod keys;
 pub mod lanes;

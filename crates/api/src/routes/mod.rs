@@ -31,7 +31,7 @@ pub(crate) fn all() -> OpenApiRouter<Api> {
         .routes(routes!(subscribers::guests))
         .routes(routes!(subscribers::put_guest, subscribers::remove_guest))
         .routes(routes!(subscriptions::list))
-        .routes(routes!(subscriptions::ledger))
+        .routes(routes!(subscriptions::ledger, subscriptions::write))
         .routes(routes!(templates::list))
         .routes(routes!(templates::sync))
         .routes(routes!(campaigns::list, campaigns::draft))

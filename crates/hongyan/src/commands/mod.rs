@@ -5,6 +5,7 @@ pub(crate) mod campaign;
 mod config;
 mod demo;
 mod key;
+pub(crate) mod ledger;
 pub(crate) mod people;
 mod send;
 mod serve;
@@ -38,6 +39,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Send(send) => return send::run(&global, send).await,
         Command::Templates(templates) => templates::run(&global, templates).await?,
         Command::Subscriber(command) => people::subscriber(&global, command).await?,
+        Command::Ledger(command) => ledger::run(&global, command).await?,
         Command::Guest(command) => people::guest(&global, command).await?,
         Command::Campaign(command) => return campaign::run(&global, command).await,
         Command::Config(command) => config::run(&global, command).await?,
@@ -54,6 +56,12 @@ async fn service_beside(global: &Global) -> anyhow::Result<service::Service> {
     service.apps().reload().await?;
     service.reload_guests().await?;
     Ok(service)
+}
+
+/// Who uses this terminal, for the record.
+fn principal() -> String {
+    let user = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+    format!("cli:{}", user.unwrap_or_else(|| "terminal".to_owned()))
 }
 
 /// Logs go to standard error; servers tell what they do, commands only what is wrong.

@@ -16,6 +16,7 @@ mod erase;
 mod faults;
 mod http;
 mod keys_in_change;
+mod ledger;
 mod peers;
 mod people;
 mod platform;

@@ -142,8 +142,10 @@ pub(crate) const READ_KEYS: &str = "
 select i.lane, i.app, i.key, i.message, i.digest from (select value v from json_each($1)) b
 join idempotency i on i.lane = v->>0 and i.app = v->>1 and i.key = v->>2";
 
+/// An uncertain balance of 0 refuses nobody: only trying tells.
 pub(crate) const AVAILABLE: &str = "
-select b.v->>0, coalesce((select s.balance from subscription s where s.lane = b.v->>1 and s.template = b.v->>2 and s.openid = b.v->>3), 0),
+select b.v->>0, coalesce((select case when s.known or s.balance > 0 then s.balance else 1000000000 end
+        from subscription s where s.lane = b.v->>1 and s.template = b.v->>2 and s.openid = b.v->>3), 0),
     (select count(*) from reserved r where r.lane = b.v->>1 and r.template = b.v->>2 and r.openid = b.v->>3)
 from (select value v from json_each($1)) b";
 

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 pub(crate) use self::arguments::Campaign;
 use self::arguments::{Named, Resending};
-use super::service_beside;
+use super::{principal, service_beside};
 use crate::cli::Global;
 use crate::locale::{lang, say};
 use crate::output;
@@ -119,12 +119,6 @@ impl Named {
     async fn open(self, service: &Service) -> anyhow::Result<(std::sync::Arc<App>, Uuid)> {
         Ok((service.app(&self.app_id).await?, id(&self.campaign)?))
     }
-}
-
-/// Who uses this terminal, for the record.
-fn principal() -> String {
-    let user = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
-    format!("cli:{}", user.unwrap_or_else(|| "terminal".to_owned()))
 }
 
 fn id(text: &str) -> anyhow::Result<Uuid> {

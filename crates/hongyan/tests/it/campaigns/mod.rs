@@ -1,6 +1,7 @@
 //! Campaigns through the REST interface against the simulated WeChat.
 
 mod acts;
+mod chaos;
 mod drafts;
 mod flow;
 mod gates;
