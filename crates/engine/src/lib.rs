@@ -29,7 +29,7 @@ const TICK: Duration = Duration::from_millis(100);
 /// How the engine is run.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Calls to WeChat at the same time, over all apps.
+    /// Calls to WeChat at the same time, of one app; all together twice as many.
     pub slots: usize,
     /// How long a stop waits for calls under way.
     pub patience: Duration,

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use domain::campaign::CampaignState;
+use domain::message::Outcome;
 use domain::{Lane, MessageId, Millis};
 use service::App;
 use service::campaigns::Live;
@@ -36,6 +37,13 @@ use self::rate::Bucket;
 use crate::told::Handle;
 use crate::{Shared, TICK};
 
+/// All apps together may have so many times the slots armed and in flight: one app that fills its own twofold, and waits in vain,
+/// leaves as much for the others.
+const ROOM: usize = 4;
+/// What an app's allowance loses with a call that was not answered (it wins one with each that was), and what is left of it at
+/// least: one cut connection in a hundred costs nothing, a WeChat that hangs nearly all.
+const UNANSWERED: usize = 16;
+const LEAST: usize = 8;
 /// Slots that only urgent messages may take.
 const URGENT_SLOTS: usize = 8;
 /// Why a message of an app on trial was not sent.
@@ -48,6 +56,8 @@ struct AppState {
     bucket: Bucket,
     /// Armed and in flight.
     outstanding: usize,
+    /// How many may be: less while its WeChat does not answer, so that it leaves room for others.
+    allowance: usize,
     slots: Arc<Semaphore>,
     concurrency: usize,
 }
@@ -233,15 +243,18 @@ impl Dispatcher {
         Ok(chosen)
     }
 
-    /// How many more of an app may be armed: twice its concurrency, half of everything while others wait, and a few
-    /// slots are kept for urgent messages.
+    /// How many more of an app may be armed: twice its concurrency, less while its WeChat does not answer; half of everything
+    /// where it gets tight and others wait; and a few slots are kept for urgent messages.
     fn free(&mut self, app: &App, priority: Priority, others_wait: bool) -> usize {
         let slots = self.shared.options.slots;
         let kept = if priority == Priority::Urgent { 0 } else { URGENT_SLOTS };
         let overall =
-            (2 * slots).saturating_sub(kept).saturating_sub(self.outstanding.load(Ordering::Relaxed));
+            (ROOM * slots).saturating_sub(kept).saturating_sub(self.outstanding.load(Ordering::Relaxed));
+        let tight = overall < slots;
         let state = self.state(app);
-        let own = if others_wait { (2 * state.concurrency).min(slots) } else { 2 * state.concurrency };
+        let own = state.allowance.min(2 * slots);
+        // Where it gets tight, nobody has more than half.
+        let own = if others_wait && tight { own.min(ROOM * slots / 2) } else { own };
         own.saturating_sub(state.outstanding).min(overall)
     }
 
@@ -263,6 +276,7 @@ impl Dispatcher {
         let state = self.apps.entry(app.number).or_insert_with(|| AppState {
             bucket: Bucket::new(app.settings.rate_per_second, Instant::now()),
             outstanding: 0,
+            allowance: 2 * concurrency,
             slots: Arc::new(Semaphore::new(concurrency)),
             concurrency,
         });
@@ -270,6 +284,7 @@ impl Dispatcher {
             // Calls under way keep their old slots; the new ones count for what starts from now on.
             state.slots = Arc::new(Semaphore::new(concurrency));
             state.concurrency = concurrency;
+            state.allowance = 2 * concurrency;
         }
         state
     }
@@ -283,6 +298,8 @@ impl Dispatcher {
     ) -> Result<Vec<Claimed>, StoreError> {
         let mut taken = Vec::new();
         let mut passed_over = HashSet::new();
+        // Whoever is in this take already: two messages to one person never fly together (I6).
+        let mut people = HashSet::new();
         while taken.len() < count
             && let Some(lane) = self.heads.lane(queue)
             && !passed_over.contains(&lane)
@@ -295,8 +312,8 @@ impl Dispatcher {
                 }
             }
             let flying = &self.flying;
-            let busy = |claimed: &Claimed| flying.contains(&(number, claimed.openid.clone()));
-            let run = self.heads.take(queue, lane, count - taken.len(), busy);
+            let busy = |openid: &str| flying.contains(&(number, openid.to_owned()));
+            let run = self.heads.take(queue, lane, count - taken.len(), &mut people, busy);
             if run.is_empty() {
                 if let Some(deep) = self.heads.needs_reading_on(queue, lane) {
                     let read = self.shared.service.store().claim(lane, queue, now, deep).await?;
@@ -433,6 +450,16 @@ impl Dispatcher {
             self.pause(app, pausing).await;
         }
         self.forget(app, settlement.id, settlement.openid.clone());
+        if let Some(state) = self.apps.get_mut(&app) {
+            let most = 2 * state.concurrency;
+            state.allowance = match settlement.result {
+                Settled::Outcome(Outcome::Unknown) => {
+                    state.allowance.saturating_sub(UNANSWERED).max(LEAST.min(most))
+                }
+                Settled::GivenBack { .. } => state.allowance,
+                _ => (state.allowance + 1).min(most),
+            };
+        }
         if let Some(overdue) = overdue {
             self.listen(app, settlement.clone(), overdue);
         }

@@ -182,11 +182,13 @@ impl Service {
         }
         let live = self.campaigns.get(stored.number);
         let waits_for = live.as_ref().and_then(|live| live.opens_at(now));
-        let paused_because = stored.paused_because.or_else(|| {
-            waits_for
-                .filter(|_| stored.state == CampaignState::Running)
-                .map(|at| format!("window: {}", time(at)))
-        });
+        let running = stored.state == CampaignState::Running;
+        // What holds up all of the app's messages holds up this one's.
+        let gate = if running { self.store.gate(app.number).await? } else { None };
+        let paused_because = stored
+            .paused_because
+            .or_else(|| gate.map(|gate| format!("{} {}", gate.errcode, gate.detail)))
+            .or_else(|| waits_for.filter(|_| running).map(|at| format!("window: {}", time(at))));
         Ok(CampaignView {
             id: stored.asked.id.to_string(),
             app_id: app.app_id.clone(),

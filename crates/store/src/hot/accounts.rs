@@ -252,6 +252,14 @@ impl Book {
         now: Millis,
     ) -> Result<(), StoreError> {
         let (entries, subscriptions) = self.rows(ids, now);
+        for kind in [EntryKind::Found, EntryKind::Zeroed] {
+            // Where WeChat knew better: how far our arithmetic drifts (I8).
+            let count = entries.iter().filter(|entry| entry.4 == kind.code()).count();
+            if count > 0 {
+                metrics::counter!("hongyan_ledger_corrections_total", "kind" => kind.as_str())
+                    .increment(count as u64);
+            }
+        }
         for part in entries.chunks(values::MOST) {
             const COLUMNS: usize = 14;
             let statement = values::statement(WRITE_ENTRIES, COLUMNS, part.len(), "");

@@ -5,6 +5,7 @@ mod chaos;
 mod drafts;
 mod flow;
 mod gates;
+mod neighbours;
 
 use serde_json::{Value, json};
 use simulator::SAMPLE_APPID;
