@@ -34,7 +34,6 @@ pub(crate) struct Global {
 }
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "parsed once")]
 pub(crate) enum Command {
     /// Plays the whole loop with a simulated WeChat, in a throw-away directory
     Demo(Demo),

@@ -34,10 +34,10 @@ pub(crate) async fn run(shared: Shared, tasks: TaskTracker) {
         running.retain(|_, task| !task.is_finished());
         for live in shared.service.campaigns().under_way() {
             let number = live.stored.number;
-            if !running.contains_key(&number) {
+            running.entry(number).or_insert_with(|| {
                 let campaign = Campaign { shared: shared.clone(), number, expanding: None, measured: None };
-                running.insert(number, tasks.spawn(campaign.run()));
-            }
+                tasks.spawn(campaign.run())
+            });
         }
         tokio::select! {
             () = shared.stop.cancelled() => return,

@@ -103,9 +103,15 @@ impl Materials {
         let options: Options = serde_json::from_str(&campaign.asked.options).unwrap_or_default();
         let mut fields = Vec::with_capacity(data.len());
         for (key, text) in data {
-            fields.push((key, Text::parse(&text).map_err(unreadable)?));
+            fields.push((key, Text::parse(&text).map_err(|error| unreadable(&error))?));
         }
-        let page = campaign.asked.page.as_deref().map(Text::parse).transpose().map_err(unreadable)?;
+        let page = campaign
+            .asked
+            .page
+            .as_deref()
+            .map(Text::parse)
+            .transpose()
+            .map_err(|error| unreadable(&error))?;
         let plain = fields.iter().all(|(_, text)| text.is_plain());
         let mut materials = Self {
             names: fields
@@ -246,7 +252,7 @@ impl Materials {
     }
 }
 
-fn unreadable(error: domain::placeholder::TextError) -> Problem {
+fn unreadable(error: &domain::placeholder::TextError) -> Problem {
     // It was parsed when the draft was kept.
     Problem::new(crate::Kind::Invalid, "invalid_placeholder", error.to_string(), error.to_string())
 }

@@ -43,6 +43,7 @@ struct Looks {
     count: AtomicUsize,
 }
 
+#[expect(clippy::print_stdout, reason = "the seed, and what came of it")]
 async fn killed(seed: u64, recipients: usize, kills: usize) {
     println!("seed {seed}");
     let random = SeededEntropy::new(seed);
