@@ -29,6 +29,36 @@ pub(crate) async fn start(service: &Service, app: &App) -> anyhow::Result<Uuid> 
     Ok(id)
 }
 
+/// Lets everybody of the large template wait: in a campaign that is paused, and in one whose time has not come.
+pub(crate) async fn crowd(service: &Service, app: &App, people: usize) -> anyhow::Result<()> {
+    let mut asked = json!({ "name": "waiting", "template_id": crate::load::world::TEMPLATE, "on_empty_balance": "try",
+        "audience": { "kind": "subscribers" }, "data": { "thing8": "物业费", "thing5": "请于本月底前缴纳" } });
+    let people = i64::try_from(people)?;
+    for ahead in [false, true] {
+        if ahead {
+            asked["send_at"] = service::view::time(service.now() + 86_400_000).into();
+        }
+        let request: CampaignRequest = serde_json::from_value(asked.clone())?;
+        let drafted = service
+            .draft_campaign(app, request, "bench", None)
+            .await
+            .map_err(|problem| anyhow!("{problem}"))?;
+        let id: Uuid = drafted.campaign.id.parse()?;
+        service.start_campaign(app, id, "bench").await.map_err(|problem| anyhow!("{problem}"))?;
+        if !ahead {
+            service.pause_campaign(app, id, "bench").await.map_err(|problem| anyhow!("{problem}"))?;
+        }
+        loop {
+            let view = service.campaign(app, id).await.map_err(|problem| anyhow!("{problem}"))?;
+            if view.counts.queued + view.counts.scheduled >= people * 99 / 100 && view.counts.todo == 0 {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+    }
+    Ok(())
+}
+
 /// Waits until it is finished, and that everybody was sent to.
 pub(crate) async fn finish(service: &Service, app: &App, id: Uuid, recipients: usize) -> anyhow::Result<()> {
     loop {

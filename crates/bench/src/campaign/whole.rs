@@ -7,7 +7,7 @@ use anyhow::anyhow;
 use serde_json::json;
 use simulator::Simulator;
 
-use super::{NOTICE, app, finish, start};
+use super::{NOTICE, app, crowd, finish, start};
 use crate::load::budget::Budget;
 use crate::load::report::{Figure, median, note, print};
 use crate::load::serving::{Hongyan, Serving, runtime};
@@ -49,6 +49,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     let mut plain = Figure::new("start to last outcome, a second", Some(0.45));
     let mut receipts = Figure::new("the same with receipts, a second", None);
+    let mut crowded =
+        Figure::new("beside as many paused and as many ahead as there are subscribers, a second", Some(0.9));
     let mut far = Figure::new("WeChat 50 ms away, 256 in flight, a second", Some(0.9));
     let reachable = IN_FLIGHT as f64 / FAR.as_secs_f64();
     for number in 1..=arguments.runs {
@@ -58,15 +60,17 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
             [(&mut plain, false, None), (&mut receipts, true, None), (&mut far, false, Some(FAR))]
         {
             set(&sim, None, delay)?;
-            let rate = servers.block_on(one(arguments, &world, &sim, with_receipts))?;
+            let rate = servers.block_on(one(arguments, &world, &sim, (with_receipts, false)))?;
             figure.add(rate, if delay.is_some() { reachable } else { beside });
             set(&sim, None, None)?;
         }
+        let alone = plain.runs.last().copied().unwrap_or(f64::NAN);
+        crowded.add(servers.block_on(one(arguments, &world, &sim, (false, true)))?, alone);
     }
     if median(&plain.beside) < FAST_ENOUGH {
         note(&format!("VOID: the bare loop reached fewer than {FAST_ENOUGH} a second"));
     }
-    print("campaign", &[plain, receipts, far], arguments.json);
+    print("campaign", &[plain, receipts, far, crowded], arguments.json);
     wechats.block_on(serving.stop());
     Ok(())
 }
@@ -88,7 +92,12 @@ fn set(sim: &Simulator, callback: Option<&str>, delay: Option<Duration>) -> anyh
 }
 
 /// One campaign; gives its rate.
-async fn one(arguments: &Arguments, world: &World, sim: &Simulator, receipts: bool) -> anyhow::Result<f64> {
+async fn one(
+    arguments: &Arguments,
+    world: &World,
+    sim: &Simulator,
+    (receipts, crowded): (bool, bool),
+) -> anyhow::Result<f64> {
     let copy = world.copy()?;
     audience(&copy, world, NOTICE, arguments.recipients).await?;
     let hongyan = Hongyan::start(world, copy, Duration::ZERO).await?;
@@ -96,6 +105,10 @@ async fn one(arguments: &Arguments, world: &World, sim: &Simulator, receipts: bo
         set(sim, Some(&format!("http://{}/callback/{APP}", hongyan.serving.address)), None)?;
     }
     let app = app(&hongyan.service).await?;
+    if crowded {
+        crowd(&hongyan.service, &app, arguments.rows).await?;
+        note("everybody waits twice");
+    }
     let (before, started) = (Budget::now(), Instant::now());
     let id = start(&hongyan.service, &app).await?;
     finish(&hongyan.service, &app, id, arguments.recipients).await?;

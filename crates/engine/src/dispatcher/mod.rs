@@ -64,8 +64,8 @@ struct AppState {
 
 /// What the dispatcher learns of calls, once it is durable.
 enum Landed {
-    /// An attempt is settled.
-    Settled(Box<Finished>),
+    /// Attempts are settled: all of a commit, so that as many are armed in one.
+    Settled(Vec<Finished>),
     /// A call that was listened to further is over, answered or not.
     Over { app: i64, openid: String },
 }
@@ -409,7 +409,11 @@ impl Dispatcher {
 
     async fn landed(&mut self, landed: Landed) {
         match landed {
-            Landed::Settled(finished) => self.settled(*finished).await,
+            Landed::Settled(finished) => {
+                for finished in finished {
+                    self.settled(finished).await;
+                }
+            }
             Landed::Over { app, openid } => {
                 self.listening = self.listening.saturating_sub(1);
                 self.flying.remove(&(app, openid));

@@ -37,11 +37,11 @@ pub(super) async fn run(
             tracing::error!(%error, count = settlements.len(), "outcomes could not be kept; trying again");
             tokio::time::sleep(AGAIN).await;
         }
-        for finished in batch.drain(..) {
+        for finished in &batch {
             count(&finished.settlement.result);
-            // A dispatcher that has stopped does not need to know.
-            let _ = durable.send(Landed::Settled(Box::new(finished)));
         }
+        // A dispatcher that has stopped does not need to know.
+        let _ = durable.send(Landed::Settled(std::mem::replace(&mut batch, Vec::with_capacity(BATCH))));
     }
 }
 
