@@ -60,6 +60,11 @@ impl Access {
         self.caller.sees(i64::MIN)
     }
 
+    /// Who calls, for the record.
+    pub(crate) fn principal(&self) -> String {
+        self.caller.principal()
+    }
+
     pub(crate) fn service(&self) -> &Service {
         &self.service
     }

@@ -22,19 +22,24 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
                 "The body cannot be read, or is larger than 16 MiB.",
             )
         })?;
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| {
-            // Syntax is the caller's program; a wrong or unknown field is what it asks for.
-            let kind = if error.is_data() { Kind::Invalid } else { Kind::Malformed };
-            let code = if error.is_data() { "invalid_body" } else { "malformed_json" };
-            Problem::new(
-                kind,
-                code,
-                format!("请求体不是有效的 JSON 请求：{error}"),
-                format!("The body is not a valid request: {error}"),
-            )
-            .into()
-        })
+        read(&bytes).map(Self)
     }
+}
+
+/// Reads a JSON body.
+pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiProblem> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        // Syntax is the caller's program; a wrong or unknown field is what it asks for.
+        let kind = if error.is_data() { Kind::Invalid } else { Kind::Malformed };
+        let code = if error.is_data() { "invalid_body" } else { "malformed_json" };
+        Problem::new(
+            kind,
+            code,
+            format!("请求体不是有效的 JSON 请求：{error}"),
+            format!("The body is not a valid request: {error}"),
+        )
+        .into()
+    })
 }
 
 /// Query parameters.

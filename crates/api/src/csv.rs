@@ -17,10 +17,42 @@ pub(crate) fn wanted(headers: &HeaderMap) -> bool {
 }
 
 /// The first bytes of a table: the mark and its heads.
-pub(crate) fn head(names: &[&str]) -> Bytes {
+pub fn head(names: &[&str]) -> Bytes {
     let mut table = BOM.as_bytes().to_vec();
     table.extend(rows([names]));
     table.into()
+}
+
+/// Lines of a campaign's closing list, with these columns of the given list.
+pub fn results(columns: &[String], lines: &[service::campaigns::Line]) -> Vec<u8> {
+    let cell = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    rows(lines.iter().map(|line| {
+        let mut cells = vec![line.row.map(|row| row.to_string()).unwrap_or_default()];
+        cells.extend(columns.iter().map(|name| line.vars.get(name).map(cell).unwrap_or_default()));
+        cells.extend([
+            line.to.clone(),
+            line.external_id.clone().unwrap_or_default(),
+            line.state.to_owned(),
+            line.reason.clone().unwrap_or_default(),
+            line.errcode.map(|code| code.to_string()).unwrap_or_default(),
+            line.at.clone(),
+        ]);
+        cells
+    }))
+}
+
+/// Rows of a given table by the names of their columns; a mark at the beginning is passed over.
+///
+/// # Errors
+/// Not UTF-8, or not the same number of cells in every row.
+pub fn table(bytes: &[u8]) -> Result<Vec<std::collections::BTreeMap<String, String>>, csv::Error> {
+    let bytes = bytes.strip_prefix(BOM.as_bytes()).unwrap_or(bytes);
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::Headers).from_reader(bytes);
+    let head = reader.headers()?.clone();
+    reader
+        .into_records()
+        .map(|row| Ok(head.iter().map(str::to_owned).zip(row?.iter().map(str::to_owned)).collect()))
+        .collect()
 }
 
 /// Rows of a table. A cell that a spreadsheet would take for a formula gets an apostrophe in front.

@@ -33,6 +33,14 @@ pub fn install_metrics() -> PrometheusHandle {
         tracing::debug!("metrics are installed already");
     }
     metrics::describe_counter!("hongyan_callbacks_total", "Callbacks of WeChat, by verdict");
+    metrics::describe_counter!(
+        "hongyan_ledger_corrections_total",
+        "Grants that WeChat knew better of: found or zeroed"
+    );
+    metrics::describe_counter!(
+        "hongyan_campaign_accounts_broken_total",
+        "Campaigns whose accounts did not close (I9): never to be seen"
+    );
     metrics::describe_counter!("hongyan_callbacks_applied_total", "Inbox rows that took effect");
     metrics::describe_gauge!(
         "hongyan_inbox_oldest_unapplied_seconds",

@@ -4,7 +4,7 @@ mod auth;
 mod body;
 mod callback;
 mod callback_body;
-mod csv;
+pub mod csv;
 mod docs;
 mod health;
 mod language;

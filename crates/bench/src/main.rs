@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod callbacks;
+mod campaign;
 mod load;
 mod sends;
 mod shapes;
@@ -23,6 +24,12 @@ struct Arguments {
 enum Bench {
     /// Callbacks acknowledged and applied, beside a bare axum handler.
     Callbacks(callbacks::Arguments),
+    /// A campaign from its start to its last outcome, beside a bare hyper loop.
+    Campaign(campaign::whole::Arguments),
+    /// Campaigns of growing size: the cost of a message and the memory of `hongyan serve`.
+    Scale(campaign::scale::Arguments),
+    /// One urgent message from the REST call to WeChat's socket, idle and during a campaign.
+    Latency(campaign::latency::Arguments),
     /// Single messages through the REST interface to `accepted`, beside a bare hyper loop.
     Sends(sends::Arguments),
     /// The layouts of the hot tables that were compared before the schema was fixed (ADR 1).
@@ -35,6 +42,9 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().bench {
         // These two keep their clients, the service and the simulator on threads of their own.
         Bench::Callbacks(arguments) => callbacks::run(&arguments),
+        Bench::Campaign(arguments) => campaign::whole::run(&arguments),
+        Bench::Scale(arguments) => campaign::scale::run(&arguments),
+        Bench::Latency(arguments) => campaign::latency::run(&arguments),
         Bench::Sends(arguments) => sends::run(&arguments),
         Bench::Shapes(arguments) => Runtime::new()?.block_on(shapes::run(arguments)),
         Bench::Store(arguments) => Runtime::new()?.block_on(store::run(arguments)),

@@ -20,7 +20,7 @@ use crate::load::serving::{Hongyan, Serving, runtime};
 use crate::load::world::{APP, TEMPLATE, World};
 
 /// Below this the simulator would be what is measured.
-const FAST_ENOUGH: f64 = 50_000.0;
+pub(crate) const FAST_ENOUGH: f64 = 50_000.0;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -141,7 +141,7 @@ fn sent(sim: &Simulator) -> anyhow::Result<u64> {
 }
 
 /// The loop that stands beside: so many tasks that call WeChat one after the other, and read the answer.
-async fn bare(base: &str, world: &World, tasks: usize, time: Duration) -> anyhow::Result<f64> {
+pub(crate) async fn bare(base: &str, world: &World, tasks: usize, time: Duration) -> anyhow::Result<f64> {
     let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
     let sample = simulator::sample_app();
     let token = call(

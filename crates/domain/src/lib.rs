@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
+pub mod campaign;
 pub mod clock;
 mod coded;
 pub mod entropy;
@@ -8,7 +9,9 @@ pub mod id;
 pub mod lane;
 pub mod ledger;
 pub mod message;
+pub mod placeholder;
 pub mod retry;
+pub mod segment;
 pub mod window;
 
 pub use clock::{Clock, ManualClock, Millis, SystemClock};

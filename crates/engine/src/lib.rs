@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod applier;
+mod campaigns;
 mod dispatcher;
 mod eraser;
 mod relay;
@@ -28,7 +29,7 @@ const TICK: Duration = Duration::from_millis(100);
 /// How the engine is run.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Calls to WeChat at the same time, over all apps.
+    /// Calls to WeChat at the same time, of one app; all together twice as many.
     pub slots: usize,
     /// How long a stop waits for calls under way.
     pub patience: Duration,
@@ -67,6 +68,8 @@ impl Engine {
         let lease_until = service.now() + 36_500 * DAY;
         let epochs = service.store().take_all_lanes(format!("{node:016x}"), lease_until).await?;
         service.apps().reload().await?;
+        service.reload_campaigns().await?;
+        service.reload_guests().await?;
         let shared = Shared { service, epochs: Arc::new(epochs), options, stop: CancellationToken::new() };
         sweeper::settle_orphans(&shared).await?;
         let tasks = TaskTracker::new();
@@ -77,6 +80,7 @@ impl Engine {
         tasks.spawn(relay::run(shared.clone()));
         tasks.spawn(upkeep::run(shared.clone()));
         tasks.spawn(eraser::run(shared.clone()));
+        tasks.spawn(campaigns::run(shared.clone(), tasks.clone()));
         tasks.spawn(route_hints(shared.clone(), applier, dispatcher));
         tasks.close();
         Ok(Self { stop: shared.stop, tasks })

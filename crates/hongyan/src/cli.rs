@@ -34,7 +34,6 @@ pub(crate) struct Global {
 }
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "parsed once")]
 pub(crate) enum Command {
     /// Plays the whole loop with a simulated WeChat, in a throw-away directory
     Demo(Demo),
@@ -53,6 +52,18 @@ pub(crate) enum Command {
     /// Reads an app's templates from WeChat
     #[command(subcommand)]
     Templates(Templates),
+    /// Keeps what the team knows of people: external ids, tags, attributes
+    #[command(subcommand)]
+    Subscriber(crate::commands::people::Subscriber),
+    /// Shows and corrects the ledger of grants
+    #[command(subcommand)]
+    Ledger(crate::commands::ledger::Ledger),
+    /// Who receives while an app is on trial
+    #[command(subcommand)]
+    Guest(crate::commands::people::Guest),
+    /// One notice to many
+    #[command(subcommand)]
+    Campaign(crate::commands::campaign::Campaign),
     /// Shows and checks the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -345,7 +356,7 @@ pub(crate) struct Migrate {
     pub(crate) dry_run: bool,
 }
 
-fn pair(text: &str) -> Result<(String, String), String> {
+pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
     text.split_once('=')
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .ok_or_else(|| format!("{text} is not of the form NAME=VALUE"))

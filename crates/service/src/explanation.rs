@@ -54,7 +54,7 @@ pub(crate) fn of(app: &App, message: &StoredMessage, gate: Option<&Gate>, lang: 
             pick("到过期时间仍未发出，不再发送。", "Its time was over before it could be sent.")
         }
         (State::Cancelled, _) => pick("发送前已取消。", "Cancelled before it was sent."),
-        (State::Skipped, _) => pick("未发送。", "Not sent."),
+        (State::Skipped, _) => skipped(message.reason.as_deref().unwrap_or_default(), errmsg, lang),
         // Given up by the policy, not by WeChat.
         (State::Failed, _) if message.position.is_ambiguous() => {
             let why = reason(errmsg, lang);
@@ -209,6 +209,37 @@ pub(crate) fn reason(errmsg: &str, lang: Lang) -> String {
         }
     }
     errmsg.to_owned()
+}
+
+/// Why a message was not tried.
+fn skipped(reason: &str, detail: &str, lang: Lang) -> String {
+    let (zh, en) = match reason {
+        "no_grant" => (
+            "未发送：该用户没有可用的订阅次数。再次邀请订阅后可以重发。",
+            "Not sent: the person has no grant left. It can be sent again once the person has subscribed anew.",
+        ),
+        "invalid" => (
+            "未发送：这一行的收件人或内容不合要求",
+            "Not sent: the recipient or the text of this line does not fit",
+        ),
+        "duplicate" => (
+            "未发送：同一任务里已有同一人、同样内容的消息。",
+            "Not sent: the same person gets the same text in this campaign already.",
+        ),
+        "unknown_recipient" => {
+            ("未发送：没有登记这个编号的用户。", "Not sent: nobody is registered under this number.")
+        }
+        "not_a_guest" => (
+            "未发送：小程序处于试用模式，该用户不在访客名单里。",
+            "Not sent: the app is on trial, and the person is no guest.",
+        ),
+        _ => ("未发送。", "Not sent."),
+    };
+    let text = match lang {
+        Lang::Zh => zh,
+        Lang::En => en,
+    };
+    if detail.is_empty() || reason != "invalid" { text.to_owned() } else { format!("{text}（{detail}）") }
 }
 
 #[cfg(test)]

@@ -57,6 +57,8 @@ impl std::str::FromStr for Scope {
 /// Whoever calls, as its key says.
 #[derive(Debug, Clone)]
 pub struct Caller {
+    /// The key's number.
+    pub number: i64,
     /// The key's name.
     pub name: String,
     app: Option<i64>,
@@ -67,6 +69,11 @@ impl Caller {
     /// Whether the key has a scope.
     pub fn may(&self, scope: Scope) -> bool {
         self.scopes.split(',').any(|word| word == scope.as_str())
+    }
+
+    /// Who it is, for the record: names may be given twice, numbers are not.
+    pub fn principal(&self) -> String {
+        format!("key:{} {}", self.number, self.name)
     }
 
     /// Whether the key sees an app (I16).
@@ -156,7 +163,8 @@ impl Service {
             return Ok(caller.clone());
         }
         let Some(stored) = self.store.key_by_digest(digest).await? else { return Err(unauthorized()) };
-        let caller = Caller { name: stored.name, app: stored.app, scopes: stored.scopes };
+        let caller =
+            Caller { number: stored.number, name: stored.name, app: stored.app, scopes: stored.scopes };
         self.keys
             .0
             .lock()

@@ -2,15 +2,18 @@
 
 pub mod apps;
 pub mod callback;
+pub mod campaigns;
 pub mod checks;
 pub mod erasure;
 mod explanation;
 pub mod fresh;
+pub mod grants;
 pub mod inbox;
 pub mod keys;
 pub mod messages;
+pub mod people;
 pub mod problem;
-mod recipient;
+pub mod recipient;
 mod registering;
 mod relay;
 pub mod settings;
@@ -49,6 +52,8 @@ pub struct Parts {
     fresh: fresh::Fresh,
     known_templates: templates::KnownTemplates,
     chat_answers: relay::ChatAnswers,
+    campaigns: campaigns::Campaigns,
+    guests: people::Guests,
 }
 
 impl std::ops::Deref for Service {
@@ -69,7 +74,7 @@ impl Service {
     ) -> Self {
         let apps = Apps::new(store.clone(), Arc::clone(&clock));
         let tokens = Tokens::new(store.clone(), client.clone(), Arc::clone(&clock));
-        let (keys, fresh, known_templates, chat_answers) = Default::default();
+        let (keys, fresh, known_templates, chat_answers, campaigns, guests) = Default::default();
         Self(Arc::new(Parts {
             store,
             clock,
@@ -81,6 +86,8 @@ impl Service {
             fresh,
             known_templates,
             chat_answers,
+            campaigns,
+            guests,
         }))
     }
 
@@ -109,6 +116,11 @@ impl Service {
         &self.fresh
     }
 
+    /// The campaigns under way.
+    pub fn campaigns(&self) -> &campaigns::Campaigns {
+        &self.campaigns
+    }
+
     /// The clock.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
@@ -130,6 +142,12 @@ impl Service {
         self.known_templates.forget();
         if let Err(error) = self.apps.reload().await {
             tracing::warn!(%error, "apps could not be read again");
+        }
+        if let Err(error) = self.reload_guests().await {
+            tracing::warn!(%error, "guests could not be read again");
+        }
+        if let Err(error) = self.reload_campaigns().await {
+            tracing::warn!(%error, "campaigns could not be read again");
         }
     }
 }

@@ -61,13 +61,16 @@ pub struct SendRequest {
     /// What is done where the balance is empty.
     #[serde(default)]
     pub on_empty_balance: Option<OnEmptyBalance>,
+    /// Sends to each, where an attribute fits several people.
+    #[serde(default)]
+    pub fan_out: bool,
     /// The caller's key, in a batch.
     #[serde(default)]
     pub idempotency_key: Option<String>,
 }
 
 /// What is done where the balance is empty.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnEmptyBalance {
     /// Tried all the same: WeChat knows better.
@@ -99,6 +102,28 @@ impl Service {
     ) -> Result<Sent, Problem> {
         let mut sent = self.send_batch(app, vec![(request, key.map(str::to_owned))], lang).await?;
         sent.pop().unwrap_or_else(|| Err(Problem::new(Kind::Unavailable, "store_unavailable", "", "")))
+    }
+
+    /// Accepts one message for each person whom `to` means (`fan_out`), each with its own verdict. A key makes one for each.
+    ///
+    /// # Errors
+    /// As [`Service::send`].
+    pub async fn send_to_each(
+        &self,
+        app: &App,
+        request: SendRequest,
+        key: Option<&str>,
+        lang: Lang,
+    ) -> Result<Vec<Result<Sent, Problem>>, Problem> {
+        let people = self.meant(app, &request.to).await?;
+        let requests = people
+            .into_iter()
+            .map(|openid| {
+                let key = key.map(|key| format!("{key}#{openid}"));
+                (SendRequest { to: Recipient::Openid(openid), fan_out: false, ..request.clone() }, key)
+            })
+            .collect();
+        self.send_batch(app, requests, lang).await
     }
 
     /// Accepts up to 1,000 messages, each with its own verdict, in one commit.
@@ -143,12 +168,7 @@ impl Service {
                         .message(app, earlier, lang)
                         .await
                         .map(|message| Sent { message, replayed: true }),
-                    Some(Enqueued::KeyReused) => Err(Problem::new(
-                        Kind::Invalid,
-                        "idempotency_key_reused",
-                        "该 Idempotency-Key 在 24 小时内已用于另一个内容不同的请求；重试请保持内容不变，新消息请换一个键。",
-                        "This Idempotency-Key was used within 24 hours for a request with another body. Keep the body when retrying, take a new key for a new message.",
-                    )),
+                    Some(Enqueued::KeyReused) => Err(key_reused()),
                     Some(Enqueued::NoGrant) | None => Err(Problem::new(
                         Kind::Invalid,
                         "no_grant",
@@ -170,30 +190,18 @@ impl Service {
     ) -> Result<NewMessage, Problem> {
         let now = self.now();
         let mut errors = Vec::new();
-        let openid = request.to.openid().map(str::to_owned).map_err(|error| errors.push(error));
+        let openid = match self.meant_one(app, &request.to).await {
+            Err(problem) if problem.errors.is_empty() => return Err(problem),
+            meant => meant.map_err(|problem| errors.extend(problem.errors)),
+        };
         let data = values(&request.data, &mut errors);
         let template = self.template(app, &request.template_id).await?;
         match &template {
-            None => errors.push(FieldError::new(
-                "/template_id",
-                "unknown_template",
-                format!("小程序 {} 没有模板 {}。请用 hongyan templates sync {} 同步后，在模板列表里核对模板 ID。", app.app_id, request.template_id, app.app_id),
-                format!("The app {} has no template {}. Run `hongyan templates sync {}`, then compare the id with the list.", app.app_id, request.template_id, app.app_id),
-            )),
-            Some(template) if template.gone => errors.push(FieldError::new(
-                "/template_id",
-                "template_gone",
-                format!("模板 {} 已不在微信后台，请换用现有模板。", request.template_id),
-                format!("WeChat no longer has the template {}; use one that exists.", request.template_id),
-            )),
-            Some(template) => errors.extend(template::check(&template.fields, &data).into_iter().map(|problem| {
-                FieldError::new(
-                    format!("/data/{}", problem.key.replace('~', "~0").replace('/', "~1")),
-                    problem.code.as_str(),
-                    problem.detail(Lang::Zh),
-                    problem.detail(Lang::En),
-                )
-            })),
+            None => errors.push(unknown_template(app, &request.template_id)),
+            Some(template) if template.gone => errors.push(template_gone(&request.template_id)),
+            Some(template) => {
+                errors.extend(template::check(&template.fields, &data).iter().map(field_error));
+            }
         }
         let page = request.page.as_deref().map(checks::page).transpose().unwrap_or_else(|error| {
             errors.push(error);
@@ -209,19 +217,21 @@ impl Service {
             one_of("/lang", request.lang.as_deref(), &["zh_CN", "en_US", "zh_HK", "zh_TW"], &mut errors);
         let due_at = due_at(request.send_at.as_deref(), now, &mut errors);
         let expire_at = expire_at(request.expire_at.as_deref(), due_at.max(now), now, &mut errors);
-        if key.is_some_and(|key| {
-            key.is_empty() || key.len() > 255 || key.bytes().any(|b| !(0x20..0x7f).contains(&b))
-        }) {
-            errors.push(FieldError::new(
-                "/idempotency_key",
-                "invalid_idempotency_key",
-                "Idempotency-Key 应为 1–255 个可见的 ASCII 字符。",
-                "An Idempotency-Key has 1 to 255 visible ASCII characters.",
-            ));
+        if key.is_some_and(|key| !is_key(key)) {
+            errors.push(bad_key());
         }
         let (Ok(openid), Some(template), true) = (openid, template, errors.is_empty()) else {
             return Err(Problem::fields(errors));
         };
+        if !self.may_receive(app, &openid) {
+            return Err(FieldError::new(
+                "/to",
+                "not_a_guest",
+                "小程序处于试用模式，只有访客名单里的人会收到。请先加入：hongyan guest add，或关闭 trial。",
+                "The app is on trial: only its guests receive. Add the person first (hongyan guest add), or switch trial off.",
+            )
+            .into());
+        }
         let lane = self.store.lanes().of_openid(&openid);
         let data = serde_json::to_string(&data).unwrap_or_default();
         let priority = request.priority.unwrap_or(Priority::Normal);
@@ -363,8 +373,69 @@ fn too_late(state: State, zh: &str, en: &str) -> Problem {
     )
 }
 
+/// Whether this can be an idempotency key.
+pub(crate) fn is_key(key: &str) -> bool {
+    (1..=255).contains(&key.len()) && key.bytes().all(|b| (0x20..0x7f).contains(&b))
+}
+
+pub(crate) fn bad_key() -> FieldError {
+    FieldError::new(
+        "/idempotency_key",
+        "invalid_idempotency_key",
+        "Idempotency-Key 应为 1–255 个可见的 ASCII 字符。",
+        "An Idempotency-Key has 1 to 255 visible ASCII characters.",
+    )
+}
+
+pub(crate) fn key_reused() -> Problem {
+    Problem::new(
+        Kind::Invalid,
+        "idempotency_key_reused",
+        "该 Idempotency-Key 在 24 小时内已用于另一个内容不同的请求；重试请保持内容不变，新的请求请换一个键。",
+        "This Idempotency-Key was used within 24 hours for a request with another body. Keep the body when retrying, take a new key for a new request.",
+    )
+}
+
+/// The app has no such template.
+pub(crate) fn unknown_template(app: &App, template_id: &str) -> FieldError {
+    let app_id = &app.app_id;
+    FieldError::new(
+        "/template_id",
+        "unknown_template",
+        format!(
+            "小程序 {app_id} 没有模板 {template_id}。请用 hongyan templates sync {app_id} 同步后，在模板列表里核对模板 ID。"
+        ),
+        format!(
+            "The app {app_id} has no template {template_id}. Run `hongyan templates sync {app_id}`, then compare the id with the list."
+        ),
+    )
+}
+
+/// WeChat has it no longer.
+pub(crate) fn template_gone(template_id: &str) -> FieldError {
+    FieldError::new(
+        "/template_id",
+        "template_gone",
+        format!("模板 {template_id} 已不在微信后台，请换用现有模板。"),
+        format!("WeChat no longer has the template {template_id}; use one that exists."),
+    )
+}
+
+/// A field that does not fit its template.
+pub(crate) fn field_error(problem: &template::FieldProblem) -> FieldError {
+    FieldError::new(
+        format!("/data/{}", problem.key.replace('~', "~0").replace('/', "~1")),
+        problem.code.as_str(),
+        problem.detail(Lang::Zh),
+        problem.detail(Lang::En),
+    )
+}
+
 /// The values as text; WeChat's own form is taken too. Nothing is trimmed or rewritten (I13).
-fn values(data: &BTreeMap<String, Value>, errors: &mut Vec<FieldError>) -> BTreeMap<String, String> {
+pub(crate) fn values(
+    data: &BTreeMap<String, Value>,
+    errors: &mut Vec<FieldError>,
+) -> BTreeMap<String, String> {
     let mut values = BTreeMap::new();
     for (key, value) in data {
         let inner = value.as_object().and_then(|object| object.get("value")).unwrap_or(value);
@@ -386,7 +457,12 @@ fn values(data: &BTreeMap<String, Value>, errors: &mut Vec<FieldError>) -> BTree
     values
 }
 
-fn one_of(pointer: &str, given: Option<&str>, allowed: &[&str], errors: &mut Vec<FieldError>) -> String {
+pub(crate) fn one_of(
+    pointer: &str,
+    given: Option<&str>,
+    allowed: &[&str],
+    errors: &mut Vec<FieldError>,
+) -> String {
     match given {
         None => allowed[0].to_owned(),
         Some(word) if allowed.contains(&word) => word.to_owned(),
@@ -418,7 +494,7 @@ fn moment(pointer: &str, text: &str, errors: &mut Vec<FieldError>) -> Option<Mil
     }
 }
 
-fn due_at(send_at: Option<&str>, now: Millis, errors: &mut Vec<FieldError>) -> Millis {
+pub(crate) fn due_at(send_at: Option<&str>, now: Millis, errors: &mut Vec<FieldError>) -> Millis {
     let Some(at) = send_at.and_then(|text| moment("/send_at", text, errors)) else { return now };
     if at < now - LATE || at > now + FAR {
         errors.push(FieldError::new(
@@ -431,7 +507,12 @@ fn due_at(send_at: Option<&str>, now: Millis, errors: &mut Vec<FieldError>) -> M
     at
 }
 
-fn expire_at(expire_at: Option<&str>, due_at: Millis, now: Millis, errors: &mut Vec<FieldError>) -> Millis {
+pub(crate) fn expire_at(
+    expire_at: Option<&str>,
+    due_at: Millis,
+    now: Millis,
+    errors: &mut Vec<FieldError>,
+) -> Millis {
     let Some(text) = expire_at else { return due_at + LIFE };
     let Some(at) = moment("/expire_at", text, errors) else { return due_at + LIFE };
     if at <= due_at || at > now + FAR + LIFE {
@@ -445,6 +526,6 @@ fn expire_at(expire_at: Option<&str>, due_at: Millis, now: Millis, errors: &mut 
     at
 }
 
-fn digest<T: serde::Serialize>(parts: &T) -> [u8; 32] {
+pub(crate) fn digest<T: serde::Serialize>(parts: &T) -> [u8; 32] {
     Sha256::digest(serde_json::to_vec(parts).unwrap_or_default()).into()
 }

@@ -1,9 +1,13 @@
 //! An app's settings besides its keys, with their defaults. Stored as JSON; unknown words are refused, so that a
 //! typing error does not pass silently.
 
+use std::collections::BTreeMap;
+
 use domain::retry::OnUnknown;
 use serde::{Deserialize, Serialize};
 use wechat::client::is_outside_url;
+
+use crate::people::AttributeKind;
 
 /// Longer than any change of keys takes.
 const LONGEST_PREVIOUS: u32 = 168;
@@ -24,6 +28,12 @@ pub struct Settings {
     pub callback_tolerance: i64,
     /// Where every verified push is passed on to; nowhere unless given.
     pub relay_url: Option<String>,
+    /// Campaigns with more recipients than this have to be approved by somebody else; none unless given.
+    pub approval_above: Option<u32>,
+    /// Only guests receive.
+    pub trial: bool,
+    /// Attributes of people that are more than a text: `{"room": {"key": true}, "phone": {"key": true, "sensitive": true}}`.
+    pub attributes: BTreeMap<String, AttributeKind>,
     /// How many hours the callback keys of before stay valid after a change; 0 ends them at once.
     pub previous_keys_hours: u32,
 }
@@ -37,6 +47,9 @@ impl Default for Settings {
             customer_service: CustomerService::Transfer,
             callback_tolerance: 3600,
             relay_url: None,
+            approval_above: None,
+            trial: false,
+            attributes: BTreeMap::new(),
             previous_keys_hours: 24,
         }
     }

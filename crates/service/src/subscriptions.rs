@@ -1,9 +1,11 @@
 //! Who subscribed to what, and why a balance is what it is.
 
-use domain::ledger::available;
+use domain::ledger::{Reason, available};
 use serde::Serialize;
 use serde_json::{Value, json};
 use store::subscriptions::{StoredSubscription, SubscriptionKey};
+
+use wechat::Lang;
 
 use crate::problem::Problem;
 use crate::view::time;
@@ -51,6 +53,8 @@ pub struct EntryView {
     pub evidence: Value,
     /// A person's remark.
     pub note: Option<String>,
+    /// What it says, in a sentence.
+    pub explanation: String,
 }
 
 impl Service {
@@ -82,9 +86,10 @@ impl Service {
         app: &App,
         openid: &str,
         template_id: &str,
+        lang: Lang,
     ) -> Result<Vec<EntryView>, Problem> {
         let entries = self.store.ledger_of(app.number, openid, template_id).await?;
-        Ok(entries.iter().map(|stored| entry(openid, template_id, stored)).collect())
+        Ok(entries.iter().map(|stored| entry(openid, template_id, stored, lang)).collect())
     }
 
     /// A page of all entries, oldest first, and the number of its last.
@@ -96,12 +101,15 @@ impl Service {
         app: &App,
         after: i64,
         limit: i64,
+        lang: Lang,
     ) -> Result<(Vec<EntryView>, Option<i64>), Problem> {
         let rows = self.store.ledger(app.number, after, limit).await?;
         let full = i64::try_from(rows.len()).unwrap_or(0) == limit;
         let next = rows.last().filter(|_| full).map(|(_, _, stored)| stored.id);
         Ok((
-            rows.iter().map(|(openid, template_id, stored)| entry(openid, template_id, stored)).collect(),
+            rows.iter()
+                .map(|(openid, template_id, stored)| entry(openid, template_id, stored, lang))
+                .collect(),
             next,
         ))
     }
@@ -121,7 +129,12 @@ fn subscription(stored: StoredSubscription) -> SubscriptionView {
     }
 }
 
-fn entry(openid: &str, template_id: &str, stored: &store::hot::accounts::StoredEntry) -> EntryView {
+fn entry(
+    openid: &str,
+    template_id: &str,
+    stored: &store::hot::accounts::StoredEntry,
+    lang: Lang,
+) -> EntryView {
     let e = &stored.entry;
     EntryView {
         openid: openid.to_owned(),
@@ -130,7 +143,26 @@ fn entry(openid: &str, template_id: &str, stored: &store::hot::accounts::StoredE
         kind: e.kind.as_str(),
         delta: e.delta,
         balance: e.balance,
-        evidence: json!({ "reason": e.reason.as_str(), "act_at": time(e.act_at), "reference": e.reference }),
+        evidence: evidence(stored),
         note: stored.note.clone(),
+        explanation: crate::grants::explained(stored, lang),
     }
+}
+
+/// What proves an entry: the callback or the message it stems from, or who wrote it.
+fn evidence(stored: &store::hot::accounts::StoredEntry) -> Value {
+    let e = &stored.entry;
+    let mut evidence =
+        json!({ "reason": e.reason.as_str(), "act_at": time(e.act_at), "reference": e.reference });
+    match e.reason {
+        Reason::Send | Reason::Refused43101 => evidence["message_id"] = json!(e.reference),
+        Reason::Popup | Reason::ChangeReject | Reason::FoundCancelled | Reason::LateGrantAfterRefusal => {
+            evidence["callback_id"] = json!(e.reference);
+        }
+        _ => {}
+    }
+    if let Some(author) = &stored.author {
+        evidence["by"] = json!(author);
+    }
+    evidence
 }

@@ -46,6 +46,12 @@ pub struct MessageView {
     pub explanation: String,
     /// What the sent event said.
     pub receipt: Option<ReceiptView>,
+    /// The campaign that it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub campaign_id: Option<String>,
+    /// Why it ended without an attempt, in one word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// True where the person was erased: then there is neither recipient nor content.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub erased: bool,
@@ -116,6 +122,8 @@ impl MessageView {
                 .collect(),
             msgid: stored.msgid.map(|msgid| msgid.to_string()),
             errcode: stored.errcode,
+            campaign_id: stored.campaign.map(|id| id.to_string()),
+            reason: stored.reason,
             explanation,
             receipt: stored.receipt.map(|receipt| ReceiptView {
                 at: time(receipt.at),

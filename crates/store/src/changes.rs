@@ -10,6 +10,7 @@ use sqlx::{Row, SqliteConnection};
 use crate::Store;
 use crate::error::StoreError;
 use crate::hot::enqueue::Queue;
+use crate::hot::tally::Tally;
 use crate::hot::{hex, json, receipts, settle, unknown, uuid};
 use crate::messages::StoredMessage;
 
@@ -115,6 +116,37 @@ impl Store {
         Ok((ended, next))
     }
 
+    /// Ends messages that wait and are not to be tried, with the reason why; gives how many.
+    ///
+    /// # Errors
+    /// Where the database is away.
+    pub async fn skip(&self, ids: Vec<MessageId>, reason: &'static str) -> Result<u64, StoreError> {
+        let skipped = self
+            .writer
+            .cold(move |db, _| {
+                Box::pin(async move {
+                    let mut skipped = 0;
+                    for id in ids {
+                        if leave(db, id, Event::Skip)
+                            .await?
+                            .is_some_and(|after| after.state == State::Skipped)
+                        {
+                            skipped += 1;
+                            sqlx::query("update message_state set reason = $2 where id = $1")
+                                .bind(id.0.as_bytes().as_slice())
+                                .bind(reason)
+                                .execute(&mut *db)
+                                .await?;
+                        }
+                    }
+                    Ok(skipped)
+                })
+            })
+            .await?;
+        self.hints.something_settled();
+        Ok(skipped)
+    }
+
     /// Waits until a message has left `queued` and `sending`, or the time is over; gives what it is then.
     ///
     /// # Errors
@@ -172,7 +204,7 @@ async fn change(
         }
         // The last attempt leaves the row for the next one; its msgid would catch receipts that are not of that one.
         sqlx::query(KEEP_ATTEMPT).bind(id.0.as_bytes().as_slice()).execute(&mut *db).await?;
-        write_position(db, id, &after, Some(now)).await?;
+        write_position(db, id, &before, &after, Some(now)).await?;
         sqlx::query(FORGET_RECEIPT).bind(id.0.as_bytes().as_slice()).execute(&mut *db).await?;
         sqlx::query("update message set expire_at = $2 where id = $1")
             .bind(id.0.as_bytes().as_slice())
@@ -192,7 +224,7 @@ async fn change(
             .execute(db)
             .await?;
     } else if matches!(before.state, State::Sending | State::Unknown) {
-        write_position(db, id, &after, None).await?;
+        write_position(db, id, &before, &after, None).await?;
     } else if leave(db, id, event).await?.is_none() {
         return Ok(Some((before, before)));
     }
@@ -212,7 +244,8 @@ pub(crate) async fn leave(
     .bind(id.0.as_bytes().as_slice())
     .fetch_one(&mut *db)
     .await?;
-    let Ok(after) = transition(&receipts::position(&row, 0)?, &event) else { return Ok(None) };
+    let before = receipts::position(&row, 0)?;
+    let Ok(after) = transition(&before, &event) else { return Ok(None) };
     // Whoever deletes the row decides: an arming that was faster leaves nothing to delete.
     let gone = sqlx::query("delete from ready where lane = $1 and queue = $2 and due_at = $3 and id = $4")
         .bind(i64::from(id.lane().0))
@@ -224,7 +257,7 @@ pub(crate) async fn leave(
     if gone.rows_affected() == 0 {
         return Ok(None);
     }
-    write_position(db, id, &after, None).await?;
+    write_position(db, id, &before, &after, None).await?;
     if after.state == State::Unknown {
         let since = row.try_get::<Option<i64>, _>(8)?.unwrap_or(0);
         return unknown::watch(db, &[(hex(id.0), since)]).await.map(|()| Some(after));
@@ -239,6 +272,7 @@ pub(crate) async fn leave(
 pub(crate) async fn write_position(
     db: &mut SqliteConnection,
     id: MessageId,
+    before: &Position,
     position: &Position,
     due_at: Option<Millis>,
 ) -> Result<(), StoreError> {
@@ -252,7 +286,9 @@ pub(crate) async fn write_position(
     .bind(position.receipt.map(domain::message::Receipt::code))
     .bind(position.cancel_requested)
     .bind(due_at)
-    .execute(db)
+    .execute(&mut *db)
     .await?;
-    Ok(())
+    let mut tally = Tally::default();
+    tally.moved_all(db, &[(hex(id.0), before.state.code(), position.state.code())]).await?;
+    tally.write(db).await
 }

@@ -3,15 +3,18 @@
 
 pub mod apps;
 pub mod callbacks;
+pub mod campaigns;
 pub mod changes;
 pub mod erasure;
 pub mod error;
 pub mod gates;
+pub mod grants;
 pub mod hot;
 pub mod keys;
 pub mod lanes;
 mod listing;
 pub mod messages;
+pub mod people;
 pub mod postgres;
 pub mod relay;
 pub mod secrets;

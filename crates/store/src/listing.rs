@@ -22,7 +22,7 @@ const LOOK: &str = "
 select count(*), min(id), coalesce(sum(app = $1), 0) from (select id, app from message where id < $2 order by id desc limit $3)";
 const LIST: &str = "
 where m.app = $1 and m.id < $2 and m.id >= $3 and ($4 is null or s.state = $4) and ($5 is null or m.openid = $5)
-    and ($6 is null or m.template = $6) and ($7 is null or m.id >= $7)
+    and ($6 is null or m.template = $6) and ($7 is null or m.id >= $7) and ($9 is null or s.campaign = $9)
 order by m.id desc limit $8";
 
 impl Store {
@@ -44,6 +44,17 @@ impl Store {
             (None, None) => vec![0xff; 16],
         };
         let since = filter.since.map(bound);
+        if let Some(campaign) = filter.campaign {
+            // Its messages lie together: no need to look for them from the newest on.
+            let last: Option<Vec<u8>> =
+                sqlx::query_scalar("select max(last_id) from campaign_lane where campaign = $1")
+                    .bind(campaign)
+                    .fetch_one(&self.readers)
+                    .await?;
+            let Some(last) = last else { return Ok(Page { items: Vec::new(), next: None }) };
+            let after = uuid(&last)?.as_u128().saturating_add(1).to_be_bytes().to_vec();
+            before = before.min(after);
+        }
         let wanted = usize::try_from(limit).unwrap_or(1);
         let (mut items, mut own, mut passed, mut step) = (Vec::new(), 0, 0, STEP);
         loop {
@@ -66,6 +77,7 @@ impl Store {
                     .bind(filter.template)
                     .bind(since.as_deref())
                     .bind(missing)
+                    .bind(filter.campaign)
                     .fetch_all(&self.readers)
                     .await?;
                 items.extend(rows.iter().map(stored).collect::<Result<Vec<_>, _>>()?);

@@ -70,6 +70,10 @@ pub struct StoredMessage {
     pub errcode: Option<i64>,
     /// Last errmsg.
     pub errmsg: Option<String>,
+    /// Why it ended without an attempt.
+    pub reason: Option<String>,
+    /// The campaign that it belongs to.
+    pub campaign: Option<uuid::Uuid>,
     /// The sent event.
     pub receipt: Option<StoredReceipt>,
 }
@@ -94,6 +98,8 @@ impl StoredMessage {
             msgid: None,
             errcode: None,
             errmsg: None,
+            reason: None,
+            campaign: None,
             receipt: None,
         }
     }
@@ -108,6 +114,8 @@ pub struct MessageFilter {
     pub openid: Option<String>,
     /// Only this template (by number).
     pub template: Option<i64>,
+    /// Only of this campaign (by number).
+    pub campaign: Option<i64>,
     /// Not older than this.
     pub since: Option<Millis>,
     /// Older than this.
@@ -126,7 +134,8 @@ pub struct Page<T> {
 pub(crate) const COLUMNS: &str = "m.id, m.app, t.template_id, m.openid, m.queue, m.data, m.page, m.version, m.lang, s.due_at, \
     m.expire_at, s.state, s.outcome, s.receipt, s.cancel_requested, s.attempts, s.attempt_at, s.errcode, s.errmsg, \
     s.msgid, s.receipt_at, s.receipt_code, s.receipt_status, \
-    s.attempts > 0 and not exists (select 1 from attempt a where a.message = s.id and a.number = s.attempts) \
+    s.attempts > 0 and not exists (select 1 from attempt a where a.message = s.id and a.number = s.attempts), s.reason, \
+    (select c.id from campaign c where c.number = s.campaign) \
     from message m join message_state s on s.id = m.id join template t on t.id = m.template";
 const ONE: &str = "where m.id = $1 and m.app = $2";
 const EARLIER: &str =
@@ -225,6 +234,8 @@ pub(crate) fn stored(row: &SqliteRow) -> Result<StoredMessage, StoreError> {
         msgid: row.try_get::<Option<i64>, _>(19)?.map(i64::cast_unsigned),
         errcode,
         errmsg,
+        reason: row.try_get(24)?,
+        campaign: row.try_get::<Option<Vec<u8>>, _>(25)?.map(|id| uuid(&id)).transpose()?,
         receipt,
     })
 }

@@ -6,6 +6,7 @@ use aes_gcm::{Aes256Gcm, Nonce};
 use base64::Engine as _;
 use domain::Entropy;
 use domain::entropy::random_bytes;
+use hmac::{Hmac, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -22,6 +23,8 @@ const NONCE: usize = 12;
 #[derive(Clone)]
 pub struct MasterKey {
     cipher: Aes256Gcm,
+    /// For values that are found again without being opened; its key is derived from the same bytes.
+    hashing: Hmac<Sha256>,
     id: [u8; KEY_ID],
 }
 
@@ -59,7 +62,9 @@ impl MasterKey {
         let digest = Sha256::new().chain_update(b"hongyan master key id").chain_update(bytes).finalize();
         let mut id = [0; KEY_ID];
         id.copy_from_slice(&digest[..KEY_ID]);
-        Self { cipher: Aes256Gcm::new(bytes.into()), id }
+        let derived = Sha256::new().chain_update(b"hongyan keyed hash").chain_update(bytes).finalize();
+        let hashing = <Hmac<Sha256> as KeyInit>::new(&block(&derived));
+        Self { cipher: Aes256Gcm::new(bytes.into()), hashing, id }
     }
 
     /// The key's id, harmless to show.
@@ -82,6 +87,16 @@ impl MasterKey {
         [&[VERSION], self.id.as_slice(), &nonce, &ciphertext].concat()
     }
 
+    /// A hash that nobody can compute without this key: equal values of one place have equal hashes.
+    pub(crate) fn keyed_hash(&self, place: &str, value: &str) -> [u8; 32] {
+        let mut mac = self.hashing.clone();
+        // The length keeps place and value apart.
+        mac.update(&(place.len() as u64).to_le_bytes());
+        mac.update(place.as_bytes());
+        mac.update(value.as_bytes());
+        mac.finalize().into_bytes().into()
+    }
+
     /// Opens what [`Self::seal`] gave for the same place.
     pub(crate) fn open(&self, sealed: &[u8], context: &str) -> Result<SecretString, StoreError> {
         let plain = self.open_bytes(sealed, context)?;
@@ -98,6 +113,15 @@ impl MasterKey {
         let payload = Payload { msg: &sealed[HEADER..], aad: context.as_bytes() };
         self.cipher.decrypt(&Nonce::from(nonce), payload).map_err(|_| fail())
     }
+}
+
+/// The hash's key, filled up to its block as the algorithm does.
+fn block(key: &[u8]) -> hmac::digest::Key<Hmac<Sha256>> {
+    let mut block = hmac::digest::Key::<Hmac<Sha256>>::default();
+    for (place, byte) in block.iter_mut().zip(key) {
+        *place = *byte;
+    }
+    block
 }
 
 impl std::fmt::Debug for MasterKey {

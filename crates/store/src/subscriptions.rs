@@ -127,7 +127,7 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<(String, String, StoredEntry)>, StoreError> {
         let statement = "
-            select l.id, l.kind, l.reason, l.delta, l.balance, l.act_at, l.written_at, l.reference, l.note, l.openid, t.template_id
+            select l.id, l.kind, l.reason, l.delta, l.balance, l.act_at, l.written_at, l.reference, l.note, l.openid, t.template_id, l.author
             from ledger l join template t on t.id = l.template
             where l.id > $2 and t.app = $1 order by l.id limit $3";
         let rows = sqlx::query(statement).bind(app).bind(after).bind(limit).fetch_all(&self.readers).await?;

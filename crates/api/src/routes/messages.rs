@@ -26,9 +26,9 @@ const LONGEST_WAIT: u64 = 30;
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "only its shape is used, for the document")]
 pub(crate) struct SendBody {
-    /// The user's openid.
-    #[schema(example = "oG0NJ5Oi_3Dd1HlZJ14xfnA0sJ6s")]
-    to: String,
+    /// The user's openid; or {"external_id": "…"}, or {"attribute": {"room": "3-1201"}}.
+    #[schema(value_type = Object, example = "oG0NJ5Oi_3Dd1HlZJ14xfnA0sJ6s")]
+    to: serde_json::Value,
     /// The template's id at WeChat.
     #[schema(example = "4ondVRxk4L20ihrJ3iI15BDK72XatGPxE0MeCVwHasQ")]
     template_id: String,
@@ -49,6 +49,8 @@ pub(crate) struct SendBody {
     priority: Option<String>,
     /// try (default) or refuse.
     on_empty_balance: Option<String>,
+    /// Sends to each where an attribute fits several people; the answer is that of a batch.
+    fan_out: Option<bool>,
     /// In a batch: the key of this message.
     idempotency_key: Option<String>,
 }
@@ -84,6 +86,11 @@ pub(crate) async fn send(
     let app = access.app(&app_id, Scope::Send).await?;
     // What is not ASCII is refused by the same rule as what is too long.
     let key = headers.get("idempotency-key").map(|value| value.to_str().unwrap_or("\u{1}").to_owned());
+    if request.fan_out {
+        let answers = access.service().send_to_each(&app, request, key.as_deref(), lang).await?;
+        let items = answers.into_iter().map(|answer| Verdict::new(answer, lang)).collect();
+        return Ok((StatusCode::ACCEPTED, axum::Json(Verdicts { items })).into_response());
+    }
     let sent = access.service().send(&app, request, key.as_deref(), lang).await?;
     let mut message = sent.message;
     let mut status = StatusCode::ACCEPTED;
@@ -127,6 +134,15 @@ pub(crate) enum Verdict {
     Problem(ProblemBody),
 }
 
+impl Verdict {
+    fn new(answer: Result<service::messages::Sent, Problem>, lang: service::Lang) -> Self {
+        match answer {
+            Ok(sent) => Self::Message(Box::new(sent.message)),
+            Err(problem) => Self::Problem(ProblemBody::new(&problem, lang)),
+        }
+    }
+}
+
 /// The verdicts, in the order of the messages.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct Verdicts {
@@ -157,13 +173,7 @@ pub(crate) async fn batch(
         }
     }
     let answers = access.service().send_batch(&app, requests, lang).await?;
-    let mut items: Vec<Verdict> = answers
-        .into_iter()
-        .map(|answer| match answer {
-            Ok(sent) => Verdict::Message(Box::new(sent.message)),
-            Err(problem) => Verdict::Problem(ProblemBody::new(&problem, lang)),
-        })
-        .collect();
+    let mut items: Vec<Verdict> = answers.into_iter().map(|answer| Verdict::new(answer, lang)).collect();
     for (at, error) in unreadable {
         let problem = Problem::new(
             Kind::Invalid,
@@ -219,6 +229,7 @@ pub(crate) struct ListQuery {
     state: Option<String>,
     to: Option<String>,
     template_id: Option<String>,
+    campaign_id: Option<String>,
     since: Option<String>,
     until: Option<String>,
     cursor: Option<String>,
@@ -234,7 +245,7 @@ pub(crate) struct MessagePage {
 
 /// Messages, newest first; a page may be short while there are more.
 #[utoipa::path(get, path = "/apps/{app_id}/messages",
-    params(("app_id" = String, Path, description = "AppID"), ("state" = Option<String>, Query, description = "Only this state"), ("to" = Option<String>, Query, description = "Only to this openid"), ("template_id" = Option<String>, Query, description = "Only this template"),
+    params(("app_id" = String, Path, description = "AppID"), ("state" = Option<String>, Query, description = "Only this state"), ("to" = Option<String>, Query, description = "Only to this openid"), ("template_id" = Option<String>, Query, description = "Only this template"), ("campaign_id" = Option<String>, Query, description = "Only of this campaign"),
         ("since" = Option<String>, Query, description = "Not older (RFC 3339)"), ("until" = Option<String>, Query, description = "Older"), ("cursor" = Option<String>, Query, description = "next_cursor of the page before"), ("limit" = Option<i64>, Query, description = "1 to 500, 50 unless given")),
     responses((status = 200, body = MessagePage, description = "A page"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
 pub(crate) async fn list(
@@ -252,7 +263,15 @@ pub(crate) async fn list(
             error.to_string(),
         )
     })?;
+    let campaign = match query.campaign_id.as_deref() {
+        Some(id) => {
+            let id = super::campaigns::campaign_id(id)?;
+            Some(access.service().stored_campaign(&app, id).await?.number)
+        }
+        None => None,
+    };
     let filter = MessageFilter {
+        campaign,
         state,
         openid: query.to,
         template: None,

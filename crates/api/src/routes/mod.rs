@@ -2,7 +2,9 @@
 
 mod apps;
 mod callbacks;
+mod campaigns;
 mod messages;
+mod results;
 mod subscribers;
 mod subscriptions;
 mod templates;
@@ -23,11 +25,30 @@ pub(crate) fn all() -> OpenApiRouter<Api> {
         .routes(routes!(messages::show))
         .routes(routes!(messages::cancel))
         .routes(routes!(messages::resend))
-        .routes(routes!(subscribers::erase))
+        .routes(routes!(subscribers::list, subscribers::put_all))
+        .routes(routes!(subscribers::import))
+        .routes(routes!(subscribers::show, subscribers::put, subscribers::erase))
+        .routes(routes!(subscribers::guests))
+        .routes(routes!(subscribers::put_guest, subscribers::remove_guest))
         .routes(routes!(subscriptions::list))
-        .routes(routes!(subscriptions::ledger))
+        .routes(routes!(subscriptions::ledger, subscriptions::write))
         .routes(routes!(templates::list))
         .routes(routes!(templates::sync))
+        .routes(routes!(campaigns::list, campaigns::draft))
+        .routes(routes!(campaigns::show, campaigns::redraft, campaigns::remove))
+        .routes(routes!(campaigns::copy))
+        .routes(routes!(campaigns::forecast))
+        .routes(routes!(campaigns::dry_run))
+        .routes(routes!(campaigns::test))
+        .routes(routes!(campaigns::start))
+        .routes(routes!(campaigns::approve))
+        .routes(routes!(campaigns::withdraw))
+        .routes(routes!(campaigns::pause))
+        .routes(routes!(campaigns::resume))
+        .routes(routes!(campaigns::cancel))
+        .routes(routes!(campaigns::resend_failed))
+        .routes(routes!(campaigns::progress))
+        .routes(routes!(results::results))
         .routes(routes!(callbacks::list))
         .routes(routes!(callbacks::show))
         .routes(routes!(callbacks::replay))

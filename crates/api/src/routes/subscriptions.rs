@@ -7,12 +7,14 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use service::grants::{BalanceSummary, EntryRequest, EntryWritten};
 use service::subscriptions::{EntryView, SubscriptionView};
-use service::{App, Problem, Scope, Service};
+use service::{App, Lang, Problem, Scope, Service};
 
 use crate::auth::Access;
-use crate::body::{Query, bad_cursor, limit};
+use crate::body::{Json, Query, bad_cursor, limit};
 use crate::csv;
+use crate::language::Language;
 use crate::problem::{ApiProblem, ProblemBody};
 
 #[derive(Deserialize)]
@@ -62,6 +64,9 @@ fn subscription_key(text: &str) -> Option<(i64, i64, String)> {
 pub(crate) struct EntryPage {
     items: Vec<EntryView>,
     next_cursor: Option<String>,
+    /// How the balance came to be, where one person's and one template's is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    summary: Option<BalanceSummary>,
 }
 
 /// The entries that explain a balance, oldest first; without an openid those of everybody. With `Accept: text/csv` all of
@@ -71,6 +76,7 @@ pub(crate) struct EntryPage {
     responses((status = 200, description = "A page, or a table", content((EntryPage = "application/json"), (String = "text/csv"))), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
 pub(crate) async fn ledger(
     access: Access,
+    Language(lang): Language,
     Path(app_id): Path<String>,
     Query(query): Query<ListQuery>,
     headers: HeaderMap,
@@ -79,13 +85,17 @@ pub(crate) async fn ledger(
     let service = access.service();
     if csv::wanted(&headers) && query.openid.is_none() {
         let after = query.cursor.as_deref().map_or(Ok(0), str::parse).map_err(|_| bad_cursor())?;
-        return Ok(table(service.clone(), app, after));
+        return Ok(table(service.clone(), app, after, lang));
     }
     let Some(openid) = query.openid.as_deref() else {
         let after = query.cursor.as_deref().map_or(Ok(0), str::parse).map_err(|_| bad_cursor())?;
-        let (items, next) = service.ledger(&app, after, limit(query.limit)).await?;
-        let page = EntryPage { items, next_cursor: next.map(|id| id.to_string()) };
+        let (items, next) = service.ledger(&app, after, limit(query.limit), lang).await?;
+        let page = EntryPage { items, next_cursor: next.map(|id| id.to_string()), summary: None };
         return Ok(axum::Json(page).into_response());
+    };
+    let summary = match &query.template_id {
+        Some(template_id) => service.balance_of(&app, openid, template_id, lang).await?,
+        None => None,
     };
     let templates = match query.template_id {
         Some(template_id) => vec![template_id],
@@ -96,22 +106,22 @@ pub(crate) async fn ledger(
     };
     let mut items = Vec::new();
     for template_id in templates {
-        items.extend(service.ledger_of(&app, openid, &template_id).await?);
+        items.extend(service.ledger_of(&app, openid, &template_id, lang).await?);
     }
     items.sort_by(|a, b| a.at.cmp(&b.at));
-    Ok(axum::Json(EntryPage { items, next_cursor: None }).into_response())
+    Ok(axum::Json(EntryPage { items, next_cursor: None, summary }).into_response())
 }
 
 const COLUMNS: [&str; 8] = ["at", "openid", "template_id", "kind", "delta", "balance", "evidence", "note"];
 const ROWS: i64 = 1_000;
 
 /// The whole ledger from an entry on: each page is read when the one before is on its way.
-fn table(service: Service, app: Arc<App>, after: i64) -> Response {
+fn table(service: Service, app: Arc<App>, after: i64, lang: Lang) -> Response {
     let pages = futures::stream::try_unfold(Some(after), move |after| {
         let (service, app) = (service.clone(), Arc::clone(&app));
         async move {
             let Some(after) = after else { return Ok::<_, Problem>(None) };
-            let (items, next) = service.ledger(&app, after, ROWS).await?;
+            let (items, next) = service.ledger(&app, after, ROWS, lang).await?;
             let rows = items.iter().map(|entry| {
                 [
                     entry.at.clone(),
@@ -129,4 +139,75 @@ fn table(service: Service, app: Arc<App>, after: i64) -> Response {
     });
     let head = futures::stream::once(std::future::ready(Ok(csv::head(&COLUMNS))));
     csv::response("ledger", futures::StreamExt::chain(head, pages))
+}
+
+/// Entries by hand: one, or a list.
+#[derive(utoipa::ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its shape is used, for the document")]
+pub(crate) enum EntriesBody {
+    /// Up to 1,000.
+    Many {
+        /// Each with a verdict of its own.
+        entries: Vec<EntryRequest>,
+    },
+    /// One.
+    One(EntryRequest),
+}
+
+/// What became of each entry.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct EntryVerdicts {
+    items: Vec<EntryVerdict>,
+}
+
+/// The verdict on one entry.
+#[derive(Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum EntryVerdict {
+    Subscription(EntryWritten),
+    Problem(ProblemBody),
+}
+
+/// Writes entries by hand: adjust (with a note) or import. One entry answers itself or its problem, a list a verdict for each. With an
+/// Idempotency-Key the same list is written once.
+#[utoipa::path(post, path = "/apps/{app_id}/ledger", request_body = EntriesBody, params(("app_id" = String, Path, description = "AppID"), ("Idempotency-Key" = Option<String>, Header, description = "Written once within 24 hours")),
+    responses((status = 200, description = "A verdict for each, or the one entry", content((EntryVerdicts = "application/json"))), (status = 422, description = "Wrong fields", body = ProblemBody, content_type = "application/problem+json"), (status = "default", description = "Another problem", body = ProblemBody, content_type = "application/problem+json")))]
+pub(crate) async fn write(
+    access: Access,
+    Language(lang): Language,
+    Path(app_id): Path<String>,
+    headers: HeaderMap,
+    Json(body): Json<serde_json::Value>,
+) -> Result<Response, ApiProblem> {
+    let app = access.app(&app_id, Scope::Manage).await?;
+    let key = headers.get("idempotency-key").map(|value| value.to_str().unwrap_or("\u{1}").to_owned());
+    // Told apart by hand: an untagged reading would not say what is wrong.
+    let many = body.get("entries").is_some();
+    let requests: Vec<EntryRequest> = if many {
+        let entries = body.get("entries").cloned().unwrap_or_default();
+        crate::body::read(entries.to_string().as_bytes())?
+    } else {
+        vec![crate::body::read(body.to_string().as_bytes())?]
+    };
+    let service = access.service();
+    let written = service.write_entries(&app, requests, &access.principal(), key.as_deref()).await?;
+    let mut response = if many {
+        let items = written
+            .verdicts
+            .into_iter()
+            .map(|verdict| match verdict {
+                Ok(written) => EntryVerdict::Subscription(written),
+                Err(problem) => EntryVerdict::Problem(ProblemBody::new(&problem, lang)),
+            })
+            .collect();
+        axum::Json(EntryVerdicts { items }).into_response()
+    } else {
+        let mut verdicts = written.verdicts.into_iter();
+        axum::Json(verdicts.next().transpose()?).into_response()
+    };
+    if written.replayed {
+        response.headers_mut().insert("idempotent-replayed", axum::http::HeaderValue::from_static("true"));
+    }
+    Ok(response)
 }

@@ -30,6 +30,8 @@ const ORIGINAL_ID: &str = "gh_ea84a199bf81";
 pub(crate) struct World {
     directory: tempfile::TempDir,
     master: MasterKey,
+    /// The master key as a file holds it.
+    pub(crate) master_text: SecretString,
     /// In random order.
     pub(crate) openids: Vec<String>,
     pub(crate) key: SecretString,
@@ -46,9 +48,9 @@ impl World {
     pub(crate) async fn make(rows: usize, wechat: &str) -> anyhow::Result<Self> {
         let directory = tempfile::tempdir()?;
         let entropy = SeededEntropy::new(1);
-        let (master, _) = MasterKey::generate(&entropy);
+        let (master, master_text) = MasterKey::generate(&entropy);
         let openids: Vec<String> = (0..rows).map(|_| openid(&entropy)).collect();
-        let mut world = Self { directory, master, openids, key: SecretString::from("") };
+        let mut world = Self { directory, master, master_text, openids, key: SecretString::from("") };
         let path = world.directory.path().join("hongyan.db");
         let service = world.service(&path).await?;
         let sample = simulator::sample_app();
@@ -153,6 +155,17 @@ impl World {
         }
         Ok(all)
     }
+}
+
+/// Gives a template an audience: the first so many people, each with one grant.
+pub(crate) async fn audience(copy: &Copy, world: &World, template: &str, count: usize) -> anyhow::Result<()> {
+    let service = world.service(&copy.path).await?;
+    service.apps().reload().await?;
+    let app = service.app(APP).await.map_err(|problem| anyhow::anyhow!("{problem}"))?;
+    let template = service.store().template(app.number, template).await?.context("no template")?.number;
+    seed(&copy.path, service.store(), &world.openids[..count.min(world.openids.len())], template).await?;
+    service.store().close().await;
+    Ok(())
 }
 
 /// A request as it goes over the wire.

@@ -247,6 +247,7 @@ fn arming(message: &Waiting<'_>) -> Arm {
         queue: message.queue,
         due_at: message.due_at,
         id: message.id,
+        before: domain::message::State::Queued,
         attempt: 1,
         at: NOW + 2_000_000,
     }

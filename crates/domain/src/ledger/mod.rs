@@ -16,7 +16,7 @@ mod subscription;
 pub use account::Account;
 pub use change::{Change, LedgerError};
 pub use entry::{Entry, EntryKind, Reason};
-pub use subscription::{Status, Subscription, TemplateKind, available};
+pub use subscription::{Standing, Status, Subscription, TemplateKind, available};
 
 #[cfg(test)]
 mod tests;

@@ -54,3 +54,41 @@ pub struct Subscription {
 pub fn available(balance: i64, open_messages: i64) -> i64 {
     balance.saturating_sub(open_messages).max(0)
 }
+
+/// How a subscriber stands with a template when something is to be sent: the classes of a forecast.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Standing {
+    /// A grant is free (or a long-term template is accepted).
+    Reachable,
+    /// What is left is not certain: only trying tells.
+    Unverified,
+    /// Every grant is taken by messages under way.
+    Reserved,
+    /// There were grants; all are spent.
+    Spent,
+    /// The person refused.
+    Refused,
+    /// Nothing is known of a grant.
+    NoRecord,
+}
+
+impl Subscription {
+    /// How it stands, with so many messages under way.
+    pub fn standing(&self, kind: TemplateKind, open_messages: i64) -> Standing {
+        match kind {
+            TemplateKind::LongTerm => match self.status {
+                Status::Accept => Standing::Reachable,
+                Status::Reject => Standing::Refused,
+                Status::Unknown => Standing::Unverified,
+            },
+            TemplateKind::OneTime if available(self.balance, open_messages) > 0 => Standing::Reachable,
+            TemplateKind::OneTime if self.balance > 0 => Standing::Reserved,
+            TemplateKind::OneTime if !self.known => Standing::Unverified,
+            TemplateKind::OneTime if self.status == Status::Reject => Standing::Refused,
+            TemplateKind::OneTime if self.status == Status::Unknown && self.last_grant_at == 0 => {
+                Standing::NoRecord
+            }
+            TemplateKind::OneTime => Standing::Spent,
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use domain::Millis;
 use domain::message::Outcome;
 use domain::retry::{self, Answer, Decision, RetryPolicy, Tried};
 use service::App;
@@ -33,6 +34,17 @@ pub(super) struct Closing {
     pub(super) detail: String,
 }
 
+/// A campaign to be paused.
+#[derive(Debug, Clone)]
+pub(super) struct Pausing {
+    pub(super) campaign: i64,
+    /// WeChat's errcode and errmsg.
+    pub(super) because: String,
+}
+
+/// Errors that every message of a campaign would get: the template (40037) or the page (41030).
+const OF_ALL: [i64; 2] = [40037, 41030];
+
 /// What came of it.
 pub(super) struct Finished {
     pub(super) app: i64,
@@ -40,6 +52,7 @@ pub(super) struct Finished {
     pub(super) closing: Option<Closing>,
     /// The call itself, where its time was over and it is still under way; and whether an earlier attempt was ambiguous.
     pub(super) overdue: Option<(Overdue, bool)>,
+    pub(super) pausing: Option<Pausing>,
 }
 
 /// An answer in the words of the retry rules, with WeChat's own.
@@ -87,6 +100,15 @@ impl Call {
             );
             let now = shared.service.now();
             let Claimed { queue, due_at, expire_at, .. } = self.message;
+            let of_all = heard.errcode.filter(|code| OF_ALL.contains(code));
+            if let (Some(campaign), Some(code)) = (queue.campaign(), of_all) {
+                let because = format!("{code} {}", heard.errmsg);
+                // It keeps its place: the campaign, not the message, has to wait.
+                let again = Settled::Again { queue, due_at, expire_at, ambiguous: false };
+                let mut finished = self.finish(shared, again, Some(heard), None);
+                finished.pausing = Some(Pausing { campaign, because });
+                return finished;
+            }
             let (settled, closing) = match decision {
                 Decision::Settle(outcome) => (Settled::Outcome(outcome), None),
                 Decision::Retry { refresh_token: true, .. } => {
@@ -138,8 +160,8 @@ impl Call {
             lang: message.lang.parse().unwrap_or_default(),
         };
         // Waiting for a slot or a token may have taken long: this is the last moment before the call.
-        let store = shared.service.store();
-        if shared.service.now() >= message.expire_at || store.hints().is_forbidden(message.id) {
+        let (store, now) = (shared.service.store(), shared.service.now());
+        if now >= message.expire_at || store.hints().is_forbidden(message.id) || !self.may_send(shared, now) {
             return Reached::TooLate;
         }
         let started = tokio::time::Instant::now();
@@ -147,6 +169,14 @@ impl Call {
         let (answer, overdue) = client.send_patiently(&self.app.api_base_url, &token.secret, &request).await;
         metrics::histogram!("hongyan_send_seconds").record(started.elapsed().as_secs_f64());
         Reached::Heard(hear(answer), overdue)
+    }
+
+    /// Whether the campaign is not paused, cancelled or outside its window by now, and the person no stranger to an app on
+    /// trial (I15).
+    fn may_send(&self, shared: &Shared, now: Millis) -> bool {
+        let live = self.message.queue.campaign().and_then(|number| shared.service.campaigns().get(number));
+        live.is_none_or(|live| live.may_send(now))
+            && shared.service.may_receive(&self.app, &self.message.openid)
     }
 
     async fn token(&self, shared: &Shared, refreshed: bool) -> Result<Token, TokenError> {
@@ -181,6 +211,7 @@ impl Call {
             },
             closing,
             overdue: None,
+            pausing: None,
         }
     }
 }

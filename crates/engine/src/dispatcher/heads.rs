@@ -88,13 +88,14 @@ impl Heads {
         self.turn.insert(queue, Lane(lane.0.saturating_add(1)));
     }
 
-    /// Takes up to `count` messages whose person has no call under way.
+    /// Takes up to `count` messages whose person has no call under way and is not among `people`; those taken join them.
     pub(super) fn take(
         &mut self,
         queue: Queue,
         lane: Lane,
         count: usize,
-        busy: impl Fn(&Claimed) -> bool,
+        people: &mut HashSet<String>,
+        busy: impl Fn(&str) -> bool,
     ) -> Vec<Claimed> {
         let Some(run) = self.runs.get_mut(&(queue, lane)) else { return Vec::new() };
         let mut taken: Vec<Claimed> = Vec::new();
@@ -102,10 +103,10 @@ impl Heads {
         while taken.len() < count
             && let Some(claimed) = run.pop_front()
         {
-            // Two messages to one person never fly together (I6).
-            if busy(&claimed) || taken.iter().any(|other| other.openid == claimed.openid) {
+            if busy(&claimed.openid) || people.contains(&claimed.openid) {
                 kept.push_back(claimed);
             } else {
+                people.insert(claimed.openid.clone());
                 taken.push(claimed);
             }
         }

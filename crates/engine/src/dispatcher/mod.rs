@@ -6,13 +6,18 @@ mod gates;
 mod heads;
 mod late;
 mod outcomes;
+mod queues;
 mod rate;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use domain::campaign::CampaignState;
+use domain::message::Outcome;
 use domain::{Lane, MessageId, Millis};
 use service::App;
+use service::campaigns::Live;
 use store::StoreError;
 use store::hot::arm::Arm;
 use store::hot::claim::Claimed;
@@ -23,16 +28,26 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use wechat::client::Overdue;
 
-use self::call::{Call, Finished};
+use self::call::{Call, Finished, Pausing};
 use self::gates::{Gates, Passage};
 use self::heads::{Heads, RUN};
 use self::late::Listening;
+use self::queues::Queued;
 use self::rate::Bucket;
 use crate::told::Handle;
 use crate::{Shared, TICK};
 
+/// All apps together may have so many times the slots armed and in flight: one app that fills its own twofold, and waits in vain,
+/// leaves as much for the others.
+const ROOM: usize = 4;
+/// What an app's allowance loses with a call that was not answered (it wins one with each that was), and what is left of it at
+/// least: one cut connection in a hundred costs nothing, a WeChat that hangs nearly all.
+const UNANSWERED: usize = 16;
+const LEAST: usize = 8;
 /// Slots that only urgent messages may take.
 const URGENT_SLOTS: usize = 8;
+/// Why a message of an app on trial was not sent.
+const NOT_A_GUEST: &str = "not_a_guest";
 /// Ticks between looks at all queues.
 const LOOK_EVERY: u32 = 10;
 
@@ -41,14 +56,16 @@ struct AppState {
     bucket: Bucket,
     /// Armed and in flight.
     outstanding: usize,
+    /// How many may be: less while its WeChat does not answer, so that it leaves room for others.
+    allowance: usize,
     slots: Arc<Semaphore>,
     concurrency: usize,
 }
 
 /// What the dispatcher learns of calls, once it is durable.
 enum Landed {
-    /// An attempt is settled.
-    Settled(Box<Finished>),
+    /// Attempts are settled: all of a commit, so that as many are armed in one.
+    Settled(Vec<Finished>),
     /// A call that was listened to further is over, answered or not.
     Over { app: i64, openid: String },
 }
@@ -62,12 +79,14 @@ pub(crate) struct Dispatcher {
     heads: Heads,
     gates: Gates,
     apps: HashMap<i64, AppState>,
+    /// Campaigns with a rate of their own.
+    campaigns: HashMap<i64, Bucket>,
     templates: HashMap<i64, String>,
     /// People with a call under way, those listened to further too (I6).
     flying: HashSet<(i64, String)>,
     /// Calls that are listened to further.
     listening: usize,
-    outstanding: usize,
+    outstanding: Arc<AtomicUsize>,
     /// Retries that become due.
     later: BTreeSet<(Millis, Lane, Queue)>,
     /// Rotates the order of apps.
@@ -89,7 +108,8 @@ impl Dispatcher {
         let (finished, to_write) = mpsc::unbounded_channel();
         let (heard_late, late) = mpsc::unbounded_channel();
         let (landed, durable) = mpsc::unbounded_channel();
-        tasks.spawn(outcomes::run(shared.clone(), to_write, landed.clone()));
+        let outstanding = Arc::new(AtomicUsize::new(0));
+        tasks.spawn(outcomes::run(shared.clone(), to_write, landed.clone(), Arc::clone(&outstanding)));
         tasks.spawn(late::run(shared.clone(), late, landed.clone()));
         let dispatcher = Self {
             shared,
@@ -99,10 +119,11 @@ impl Dispatcher {
             heads: Heads::default(),
             gates: Gates::default(),
             apps: HashMap::new(),
+            campaigns: HashMap::new(),
             templates: HashMap::new(),
             flying: HashSet::new(),
             listening: 0,
-            outstanding: 0,
+            outstanding,
             later: BTreeSet::new(),
             turn: 0,
             finished,
@@ -186,17 +207,11 @@ impl Dispatcher {
 
     /// The messages to start now: by priority, then app by app in turn, lane after lane.
     async fn choose(&mut self, now: Millis) -> Result<Vec<(Arc<App>, Claimed)>, StoreError> {
-        let mut queues = self.heads.queues();
-        let waiting_apps: HashSet<i64> = queues.iter().map(|queue| queue.app_and_priority().0).collect();
         self.turn = self.turn.wrapping_add(1);
-        let turn = i64::try_from(self.turn % 1_024).unwrap_or(0);
-        queues.sort_by_key(|queue| {
-            let (app, priority) = queue.app_and_priority();
-            (priority, (app + turn) % i64::try_from(waiting_apps.len().max(1)).unwrap_or(1), app)
-        });
+        let queues = queues::in_turn(&self.shared, self.heads.queues(), self.turn, now).await?;
+        let waiting_apps: HashSet<i64> = queues.iter().map(|queue| queue.app).collect();
         let mut chosen = Vec::new();
-        for queue in queues {
-            let (number, priority) = queue.app_and_priority();
+        for Queued { queue, app: number, priority, campaign } in queues {
             let Some(app) = self.shared.service.apps().by_number(number) else { continue };
             let passage = self.gates.passage(number, app.updated_at, now);
             let free = match passage {
@@ -207,12 +222,16 @@ impl Dispatcher {
             if free == 0 {
                 continue;
             }
+            let free = campaign.as_ref().map_or(free, |live| self.own_rate(live, free));
             let allowed = self.state(&app).bucket.take(app.settings.rate_per_second, free, Instant::now());
-            let taken = self.take(queue, allowed, now).await?;
+            let taken = self.take(queue, number, allowed, now).await?;
+            if let Some(bucket) = campaign.and_then(|live| self.campaigns.get_mut(&live.stored.number)) {
+                bucket.give_back(free - taken.len());
+            }
             let state = self.state(&app);
             state.bucket.give_back(allowed - taken.len());
             state.outstanding += taken.len();
-            self.outstanding += taken.len();
+            self.outstanding.fetch_add(taken.len(), Ordering::Relaxed);
             if passage == Passage::Probe && !taken.is_empty() {
                 self.gates.probe(number, true);
             }
@@ -224,15 +243,32 @@ impl Dispatcher {
         Ok(chosen)
     }
 
-    /// How many more of an app may be armed: twice its concurrency, half of everything while others wait, and a few
-    /// slots are kept for urgent messages.
+    /// How many more of an app may be armed: twice its concurrency, less while its WeChat does not answer; half of everything
+    /// where it gets tight and others wait; and a few slots are kept for urgent messages.
     fn free(&mut self, app: &App, priority: Priority, others_wait: bool) -> usize {
         let slots = self.shared.options.slots;
         let kept = if priority == Priority::Urgent { 0 } else { URGENT_SLOTS };
-        let overall = (2 * slots).saturating_sub(kept).saturating_sub(self.outstanding);
+        let overall =
+            (ROOM * slots).saturating_sub(kept).saturating_sub(self.outstanding.load(Ordering::Relaxed));
+        let tight = overall < slots;
         let state = self.state(app);
-        let own = if others_wait { (2 * state.concurrency).min(slots) } else { 2 * state.concurrency };
+        let own = state.allowance.min(2 * slots);
+        // Where it gets tight, nobody has more than half.
+        let own = if others_wait && tight { own.min(ROOM * slots / 2) } else { own };
         own.saturating_sub(state.outstanding).min(overall)
+    }
+
+    /// How many more a campaign's own rate lets through.
+    fn own_rate(&mut self, live: &Live, free: usize) -> usize {
+        let Some(rate) = live.rate_per_second else {
+            self.campaigns.remove(&live.stored.number);
+            return free;
+        };
+        let now = Instant::now();
+        self.campaigns
+            .entry(live.stored.number)
+            .or_insert_with(|| Bucket::new(rate, now))
+            .take(rate, free, now)
     }
 
     fn state(&mut self, app: &App) -> &mut AppState {
@@ -240,6 +276,7 @@ impl Dispatcher {
         let state = self.apps.entry(app.number).or_insert_with(|| AppState {
             bucket: Bucket::new(app.settings.rate_per_second, Instant::now()),
             outstanding: 0,
+            allowance: 2 * concurrency,
             slots: Arc::new(Semaphore::new(concurrency)),
             concurrency,
         });
@@ -247,14 +284,22 @@ impl Dispatcher {
             // Calls under way keep their old slots; the new ones count for what starts from now on.
             state.slots = Arc::new(Semaphore::new(concurrency));
             state.concurrency = concurrency;
+            state.allowance = 2 * concurrency;
         }
         state
     }
 
-    async fn take(&mut self, queue: Queue, count: usize, now: Millis) -> Result<Vec<Claimed>, StoreError> {
+    async fn take(
+        &mut self,
+        queue: Queue,
+        number: i64,
+        count: usize,
+        now: Millis,
+    ) -> Result<Vec<Claimed>, StoreError> {
         let mut taken = Vec::new();
         let mut passed_over = HashSet::new();
-        let (number, _) = queue.app_and_priority();
+        // Whoever is in this take already: two messages to one person never fly together (I6).
+        let mut people = HashSet::new();
         while taken.len() < count
             && let Some(lane) = self.heads.lane(queue)
             && !passed_over.contains(&lane)
@@ -267,8 +312,8 @@ impl Dispatcher {
                 }
             }
             let flying = &self.flying;
-            let busy = |claimed: &Claimed| flying.contains(&(number, claimed.openid.clone()));
-            let run = self.heads.take(queue, lane, count - taken.len(), busy);
+            let busy = |openid: &str| flying.contains(&(number, openid.to_owned()));
+            let run = self.heads.take(queue, lane, count - taken.len(), &mut people, busy);
             if run.is_empty() {
                 if let Some(deep) = self.heads.needs_reading_on(queue, lane) {
                     let read = self.shared.service.store().claim(lane, queue, now, deep).await?;
@@ -286,7 +331,13 @@ impl Dispatcher {
     /// Makes the attempts durable, then starts those that are.
     async fn launch(&mut self, chosen: Vec<(Arc<App>, Claimed)>, now: Millis) -> Result<(), StoreError> {
         let mut calls = Vec::with_capacity(chosen.len());
+        let mut strangers = Vec::new();
         for (app, message) in chosen {
+            if !self.shared.service.may_receive(&app, &message.openid) {
+                strangers.push(message.id);
+                self.forget(app.number, message.id, message.openid);
+                continue;
+            }
             let template_id = self.template_id(message.template).await;
             let arm = Arm {
                 lane: message.lane,
@@ -294,11 +345,15 @@ impl Dispatcher {
                 queue: message.queue,
                 due_at: message.due_at,
                 id: message.id,
+                before: message.state,
                 attempt: message.attempts + 1,
                 at: now,
             };
             let slots = Arc::clone(&self.state(&app).slots);
             calls.push(Call { app, message, template_id, arm, slots });
+        }
+        if !strangers.is_empty() {
+            self.shared.service.store().skip(strangers, NOT_A_GUEST).await?;
         }
         let armed = match self.shared.service.store().arm(calls.iter().map(|call| call.arm).collect()).await {
             Ok(armed) => armed,
@@ -344,7 +399,9 @@ impl Dispatcher {
     fn forget(&mut self, app: i64, message: MessageId, openid: String) {
         self.heads.release(message);
         self.flying.remove(&(app, openid));
-        self.outstanding = self.outstanding.saturating_sub(1);
+        // One task counts; the other only looks.
+        let before = self.outstanding.load(Ordering::Relaxed);
+        self.outstanding.store(before.saturating_sub(1), Ordering::Relaxed);
         if let Some(state) = self.apps.get_mut(&app) {
             state.outstanding = state.outstanding.saturating_sub(1);
         }
@@ -352,7 +409,11 @@ impl Dispatcher {
 
     async fn landed(&mut self, landed: Landed) {
         match landed {
-            Landed::Settled(finished) => self.settled(*finished).await,
+            Landed::Settled(finished) => {
+                for finished in finished {
+                    self.settled(finished).await;
+                }
+            }
             Landed::Over { app, openid } => {
                 self.listening = self.listening.saturating_sub(1);
                 self.flying.remove(&(app, openid));
@@ -372,10 +433,37 @@ impl Dispatcher {
         self.tasks.spawn(listening.run(overdue, self.shared.clone(), heard, landed));
     }
 
+    /// A campaign that WeChat refuses for a reason that holds for all of its messages stands still until somebody has seen to it.
+    async fn pause(&self, app: i64, Pausing { campaign, because }: Pausing) {
+        let service = &self.shared.service;
+        let live = service.campaigns().get(campaign);
+        let (Some(app), Some(live)) = (service.apps().by_number(app), live) else { return };
+        if live.stored.state != CampaignState::Running {
+            return;
+        }
+        tracing::error!(campaign = %live.stored.asked.id, because, "a campaign is paused");
+        if let Err(problem) = service.pause_campaign(&app, live.stored.asked.id, &because).await {
+            tracing::warn!(%problem, "the campaign could not be paused");
+        }
+    }
+
     /// An outcome is durable: its slot is free, its person may get the next message.
     async fn settled(&mut self, finished: Finished) {
-        let Finished { app, settlement, closing, overdue } = finished;
+        let Finished { app, settlement, closing, overdue, pausing } = finished;
+        if let Some(pausing) = pausing {
+            self.pause(app, pausing).await;
+        }
         self.forget(app, settlement.id, settlement.openid.clone());
+        if let Some(state) = self.apps.get_mut(&app) {
+            let most = 2 * state.concurrency;
+            state.allowance = match settlement.result {
+                Settled::Outcome(Outcome::Unknown) => {
+                    state.allowance.saturating_sub(UNANSWERED).max(LEAST.min(most))
+                }
+                Settled::GivenBack { .. } => state.allowance,
+                _ => (state.allowance + 1).min(most),
+            };
+        }
         if let Some(overdue) = overdue {
             self.listen(app, settlement.clone(), overdue);
         }

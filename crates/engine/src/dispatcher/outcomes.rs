@@ -1,6 +1,8 @@
 //! Writes what the calls brought, many at a time, and tells the dispatcher only what is durable. An outcome that
 //! the database did not take is kept and given again.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use domain::message::Outcome;
@@ -12,15 +14,22 @@ use super::call::Finished;
 use crate::Shared;
 
 const BATCH: usize = 1_024;
+/// So many at once are a stream, not a few single messages: then it pays to wait for more of them.
+const STREAM: usize = 8;
+/// Of a stream so many are written together, and so long at most is waited for them.
+const FULL: usize = 256;
+const LINGER: Duration = Duration::from_millis(5);
 const AGAIN: Duration = Duration::from_millis(200);
 
 pub(super) async fn run(
     shared: Shared,
     mut finished: mpsc::UnboundedReceiver<Finished>,
     durable: mpsc::UnboundedSender<Landed>,
+    outstanding: Arc<AtomicUsize>,
 ) {
     let mut batch = Vec::with_capacity(BATCH);
     while finished.recv_many(&mut batch, BATCH).await > 0 {
+        linger(&mut batch, &mut finished, &outstanding).await;
         let mut settlements: Vec<Settlement> =
             batch.iter().map(|finished| finished.settlement.clone()).collect();
         settlements.sort_unstable_by_key(|settlement| (settlement.lane, settlement.id));
@@ -28,10 +37,25 @@ pub(super) async fn run(
             tracing::error!(%error, count = settlements.len(), "outcomes could not be kept; trying again");
             tokio::time::sleep(AGAIN).await;
         }
-        for finished in batch.drain(..) {
+        for finished in &batch {
             count(&finished.settlement.result);
-            // A dispatcher that has stopped does not need to know.
-            let _ = durable.send(Landed::Settled(Box::new(finished)));
+        }
+        // A dispatcher that has stopped does not need to know.
+        let _ = durable.send(Landed::Settled(std::mem::replace(&mut batch, Vec::with_capacity(BATCH))));
+    }
+}
+
+/// One row costs a third where many are written together, and their calls have let go of their slots already.
+async fn linger(
+    batch: &mut Vec<Finished>,
+    finished: &mut mpsc::UnboundedReceiver<Finished>,
+    outstanding: &AtomicUsize,
+) {
+    let deadline = tokio::time::Instant::now() + LINGER;
+    while batch.len() >= STREAM && batch.len() < FULL.min(outstanding.load(Ordering::Relaxed) / 2) {
+        let more = finished.recv_many(batch, BATCH - batch.len());
+        if !matches!(tokio::time::timeout_at(deadline, more).await, Ok(more) if more > 0) {
+            return;
         }
     }
 }

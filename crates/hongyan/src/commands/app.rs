@@ -14,14 +14,14 @@ use service::{App, Service};
 use wechat::callback::crypto::EncodingAesKey;
 use wechat::callback::{Format, Mode};
 
-use super::guest;
+use super::service_beside;
 use crate::cli::{self, FormatName, Global, ModeName, Push, Secret};
 use crate::config::secret_file;
 use crate::locale::say;
 use crate::output;
 
 pub(crate) async fn run(global: &Global, command: cli::App) -> anyhow::Result<()> {
-    let service = guest(global).await?;
+    let service = service_beside(global).await?;
     match command {
         cli::App::Add(add) => {
             let (change, generated) = change(&service, Some(add.name), &add.secret, add.push, Vec::new())?;

@@ -4,13 +4,13 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 use service::view::time;
 
-use super::guest;
+use super::service_beside;
 use crate::cli::{self, Global};
 use crate::locale::say;
 use crate::output;
 
 pub(crate) async fn run(global: &Global, command: cli::Key) -> anyhow::Result<()> {
-    let service = guest(global).await?;
+    let service = service_beside(global).await?;
     match command {
         cli::Key::Create(create) => {
             let (number, key) =

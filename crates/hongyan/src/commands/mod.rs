@@ -1,9 +1,12 @@
 //! One file per command.
 
 mod app;
+pub(crate) mod campaign;
 mod config;
 mod demo;
 mod key;
+pub(crate) mod ledger;
+pub(crate) mod people;
 mod send;
 mod serve;
 mod simulator;
@@ -35,6 +38,10 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Key(key) => key::run(&global, key).await?,
         Command::Send(send) => return send::run(&global, send).await,
         Command::Templates(templates) => templates::run(&global, templates).await?,
+        Command::Subscriber(command) => people::subscriber(&global, command).await?,
+        Command::Ledger(command) => ledger::run(&global, command).await?,
+        Command::Guest(command) => people::guest(&global, command).await?,
+        Command::Campaign(command) => return campaign::run(&global, command).await,
         Command::Config(command) => config::run(&global, command).await?,
         Command::Migrate(migrate) => config::migrate(&global, &migrate).await?,
         Command::Openapi => output::json(&serde_json::to_value(api::openapi())?),
@@ -43,11 +50,18 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 /// The use cases for a command beside a running server.
-async fn guest(global: &Global) -> anyhow::Result<service::Service> {
+async fn service_beside(global: &Global) -> anyhow::Result<service::Service> {
     let config = Config::load(global, None, None)?;
     let service = open::service(&config, Role::Guest).await?;
     service.apps().reload().await?;
+    service.reload_guests().await?;
     Ok(service)
+}
+
+/// Who uses this terminal, for the record.
+fn principal() -> String {
+    let user = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+    format!("cli:{}", user.unwrap_or_else(|| "terminal".to_owned()))
 }
 
 /// Logs go to standard error; servers tell what they do, commands only what is wrong.

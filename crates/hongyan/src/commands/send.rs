@@ -24,6 +24,7 @@ pub(crate) async fn run(global: &Global, arguments: cli::Send) -> anyhow::Result
     let alone = arguments.wait && !served;
     let service = open::service(&config, if alone { Role::Worker } else { Role::Guest }).await?;
     service.apps().reload().await?;
+    service.reload_guests().await?;
     let app = service.app(&arguments.app_id).await?;
     let to = recipient(&service, &app, &arguments.to).await?;
     let data: serde_json::Map<String, Value> =

@@ -3,13 +3,13 @@
 use serde_json::json;
 use service::templates::TemplateView;
 
-use super::guest;
+use super::service_beside;
 use crate::cli::{self, Global};
 use crate::locale::{lang, say};
 use crate::output;
 
 pub(crate) async fn run(global: &Global, command: cli::Templates) -> anyhow::Result<()> {
-    let service = guest(global).await?;
+    let service = service_beside(global).await?;
     let templates = match command {
         cli::Templates::Sync { app_id } => service.sync_templates(&*service.app(&app_id).await?).await?,
         cli::Templates::List { app_id } => service.templates(&*service.app(&app_id).await?).await?,

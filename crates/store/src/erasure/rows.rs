@@ -10,6 +10,7 @@ use super::Erasure;
 use crate::changes::{leave, write_position};
 use crate::error::StoreError;
 use crate::hot::{epochs, hex, json, receipts, uuid};
+use crate::people;
 
 /// What one commit did.
 #[derive(Debug, Clone, Copy, Default)]
@@ -41,7 +42,11 @@ const STATES: &str = "
 select s.id, s.state, m.data from message_state s join message m on m.id = s.id
 where s.id in (select unhex(value) from json_each($1))";
 /// For good: no new attempt of a message without a recipient.
-const BLANK_MESSAGES: [&str; 3] = [
+const BLANK_MESSAGES: [&str; 4] = [
+    // The line of the list that the message was made of, while the message says which.
+    "update recipient set given = '', vars = '{}' where (list, row) in
+         (select c.list, m.row from message m join campaign c on c.number = m.queue - 1099511627776
+          where m.id in (select unhex(value) from json_each($1)) and m.row is not null and c.list is not null)",
     "update message set openid = '', data = '{}', page = null where id in (select unhex(value) from json_each($1))",
     "update message_state set errmsg = null, receipt_status = case when receipt_status is not null then '' end,
          cancel_requested = true where id in (select unhex(value) from json_each($1))",
@@ -115,8 +120,9 @@ async fn stop_one(db: &mut SqliteConnection, id: MessageId, state: State) -> Res
             .bind(id.0.as_bytes().as_slice())
             .fetch_one(&mut *db)
             .await?;
-            if let Ok(after) = transition(&receipts::position(&row, 0)?, &Event::Cancel) {
-                write_position(db, id, &after, None).await?;
+            let before = receipts::position(&row, 0)?;
+            if let Ok(after) = transition(&before, &Event::Cancel) {
+                write_position(db, id, &before, &after, None).await?;
             }
         }
         _ => {
@@ -211,6 +217,7 @@ pub(crate) async fn accounts(
     lane: u16,
     person: &str,
 ) -> Result<(u64, u64), StoreError> {
+    people::forget(db, app, lane, person).await?;
     let mut counts = [0; 3];
     for (statement, count) in ACCOUNTS.into_iter().zip(&mut counts) {
         *count = sqlx::query(statement)

@@ -32,6 +32,8 @@ pub(crate) struct Held {
     last_entry: Option<i64>,
     pub(crate) last_sent: Option<Uuid>,
     touched: bool,
+    /// For new entries by hand, by their place: note and author.
+    remarks: BTreeMap<usize, (Option<String>, String)>,
 }
 
 /// The accounts of one batch.
@@ -47,28 +49,42 @@ join subscription s on s.lane = b.lane and s.template = b.template and s.openid 
 type Loaded = (u16, i64, String, i16, i64, i64, i64, i64, i64, i64, Option<i64>, String);
 
 pub(crate) const CHAIN: &str = "
-with recursive chain (id, kind, reason, delta, balance, act_at, written_at, reference, note, previous) as (
-    select id, kind, reason, delta, balance, act_at, written_at, reference, note, previous from ledger where id = $1
+with recursive chain (id, kind, reason, delta, balance, act_at, written_at, reference, note, previous, author) as (
+    select id, kind, reason, delta, balance, act_at, written_at, reference, note, previous, author from ledger where id = $1
     union all
-    select l.id, l.kind, l.reason, l.delta, l.balance, l.act_at, l.written_at, l.reference, l.note, l.previous
+    select l.id, l.kind, l.reason, l.delta, l.balance, l.act_at, l.written_at, l.reference, l.note, l.previous, l.author
     from chain c join ledger l on l.id = c.previous
 )
 select * from chain order by id";
 
 const WRITE_SUBSCRIPTIONS: &str = "
-insert into subscription (lane, template, openid, status, status_at, balance, known, last_grant_at, refused_at, found_open, last_entry, last_sent)";
+insert into subscription (lane, template, openid, status, status_at, balance, known, last_grant_at, refused_at, found_open, last_entry, last_sent, since)";
 const OVER: &str = "
 on conflict (lane, template, openid) do update set status = excluded.status, status_at = excluded.status_at,
     balance = excluded.balance, known = excluded.known, last_grant_at = excluded.last_grant_at,
     refused_at = excluded.refused_at, found_open = excluded.found_open, last_entry = excluded.last_entry,
     last_sent = excluded.last_sent";
 const WRITE_ENTRIES: &str = "
-insert into ledger (id, lane, template, openid, kind, reason, delta, balance, act_at, written_at, reference, note, previous)";
+insert into ledger (id, lane, template, openid, kind, reason, delta, balance, act_at, written_at, reference, note, previous, author)";
 
 pub(crate) type SubscriptionColumns<'r> =
     (u16, i64, &'r str, i16, i64, i64, bool, i64, i64, i32, Option<i64>, Option<Uuid>);
-pub(crate) type EntryColumns<'r> =
-    (i64, u16, i64, &'r str, i16, i16, i64, i64, i64, i64, Option<Uuid>, Option<String>, Option<i64>);
+pub(crate) type EntryColumns<'r> = (
+    i64,
+    u16,
+    i64,
+    &'r str,
+    i16,
+    i16,
+    i64,
+    i64,
+    i64,
+    i64,
+    Option<Uuid>,
+    Option<&'r str>,
+    Option<i64>,
+    Option<&'r str>,
+);
 
 impl Book {
     /// Reads the accounts of `keys`; those without a row begin empty.
@@ -135,6 +151,31 @@ impl Book {
         })
     }
 
+    /// Applies an entry by hand; reads the account's past first where the rule needs it. The rule may refuse.
+    pub(crate) async fn by_hand(
+        &mut self,
+        db: &mut SqliteConnection,
+        key: &Key,
+        change: Change,
+        written_at: Millis,
+        (note, author): (Option<&str>, &str),
+    ) -> Result<Result<(), LedgerError>, StoreError> {
+        let Some(held) = self.0.get_mut(key) else { return Err(StoreError::Corrupt("subscription")) };
+        if held.account.needs_past(&change) {
+            let past = chain(db, held.last_entry).await?;
+            held.account.load_past(past.into_iter().map(|stored| stored.entry).collect());
+        }
+        let before = held.account.new_entries().len();
+        if let Err(refused) = held.account.apply(change, written_at, None) {
+            return Ok(Err(refused));
+        }
+        held.touched = true;
+        for at in before..held.account.new_entries().len() {
+            held.remarks.insert(at, (note.map(str::to_owned), author.to_owned()));
+        }
+        Ok(Ok(()))
+    }
+
     /// The balance and number of new entries of an account.
     pub(crate) fn subscription(&self, key: &Key) -> Option<&Subscription> {
         self.0.get(key).map(|held| held.account.subscription())
@@ -163,8 +204,9 @@ impl Book {
             if !held.touched {
                 continue;
             }
-            for entry in held.account.new_entries() {
+            for (at, entry) in held.account.new_entries().iter().enumerate() {
                 let id = ids.next(now);
+                let remark = held.remarks.get(&at);
                 entries.push((
                     id,
                     key.lane,
@@ -177,8 +219,9 @@ impl Book {
                     entry.act_at,
                     entry.written_at,
                     entry.reference,
-                    None,
+                    remark.and_then(|(note, _)| note.as_deref()),
                     held.last_entry,
+                    remark.map(|(_, author)| author.as_str()),
                 ));
                 held.last_entry = Some(id);
             }
@@ -209,8 +252,16 @@ impl Book {
         now: Millis,
     ) -> Result<(), StoreError> {
         let (entries, subscriptions) = self.rows(ids, now);
+        for kind in [EntryKind::Found, EntryKind::Zeroed] {
+            // Where WeChat knew better: how far our arithmetic drifts (I8).
+            let count = entries.iter().filter(|entry| entry.4 == kind.code()).count();
+            if count > 0 {
+                metrics::counter!("hongyan_ledger_corrections_total", "kind" => kind.as_str())
+                    .increment(count as u64);
+            }
+        }
         for part in entries.chunks(values::MOST) {
-            const COLUMNS: usize = 13;
+            const COLUMNS: usize = 14;
             let statement = values::statement(WRITE_ENTRIES, COLUMNS, part.len(), "");
             values::bound(statement, COLUMNS, part, |query, row| {
                 query
@@ -225,14 +276,15 @@ impl Book {
                     .bind(row.8)
                     .bind(row.9)
                     .bind(row.10.as_ref().map(|id| id.as_bytes().as_slice()))
-                    .bind(row.11.as_deref())
+                    .bind(row.11)
                     .bind(row.12)
+                    .bind(row.13)
             })
             .execute(&mut *db)
             .await?;
         }
         for part in subscriptions.chunks(values::MOST) {
-            const COLUMNS: usize = 12;
+            const COLUMNS: usize = 13;
             let statement = values::statement(WRITE_SUBSCRIPTIONS, COLUMNS, part.len(), OVER);
             values::bound(statement, COLUMNS, part, |query, row| {
                 query
@@ -248,6 +300,7 @@ impl Book {
                     .bind(row.9)
                     .bind(row.10)
                     .bind(row.11.as_ref().map(|id| id.as_bytes().as_slice()))
+                    .bind(now)
             })
             .execute(&mut *db)
             .await?;
@@ -306,6 +359,7 @@ impl Held {
             last_entry: None,
             last_sent: None,
             touched: false,
+            remarks: BTreeMap::new(),
         }
     }
 
@@ -342,6 +396,8 @@ pub struct StoredEntry {
     pub entry: Entry,
     /// A person's remark, where one made it.
     pub note: Option<String>,
+    /// Who wrote it by hand.
+    pub author: Option<String>,
 }
 
 /// The entries of one account, oldest first, by walking back from the newest.
@@ -367,5 +423,6 @@ pub(crate) fn stored_entry(row: &SqliteRow) -> Result<StoredEntry, StoreError> {
             reference: row.try_get::<Option<Vec<u8>>, _>(7)?.map(|bytes| uuid(&bytes)).transpose()?,
         },
         note: row.try_get(8)?,
+        author: row.try_get("author")?,
     })
 }

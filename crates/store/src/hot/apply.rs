@@ -14,6 +14,7 @@ use super::append::Verdict;
 pub use super::pending::Pending;
 use super::receipts::{self, Sent};
 use super::settle::{RELEASE, UNQUEUE};
+use super::tally::Tally;
 use super::{hex, json, uuid};
 use crate::erasure::{self, NewErasure};
 use crate::error::StoreError;
@@ -206,6 +207,7 @@ struct Pass {
     unqueued: Vec<(i64, String)>,
     erasures: Vec<erasure::Columns>,
     blanked: Vec<String>,
+    tally: Tally,
     now: Millis,
 }
 
@@ -231,6 +233,7 @@ impl Pass {
             unqueued: Vec::new(),
             erasures: Vec::new(),
             blanked: Vec::new(),
+            tally: Tally::default(),
             now: items.iter().map(|item| item.at).max().unwrap_or(0),
         };
         let mut keys = Vec::new();
@@ -372,6 +375,7 @@ impl Pass {
             sent.position.outcome != Some(OutcomeKind::Accepted) && sent.position.receipt.is_none();
         let was_open = sent.position.state.is_open();
         let was_queued = sent.position.state == State::Queued;
+        self.tally.moved(sent.campaign, sent.id.lane().0, sent.position.state, after.state);
         sent.position = after;
         sent.msgid = sent.msgid.or(msgid);
         let (id, attempt_at) = (sent.id, sent.attempt_at);
@@ -412,6 +416,7 @@ impl Pass {
                 sqlx::query(statement).bind(rows).execute(&mut *db).await?;
             }
         }
+        self.tally.write(db).await?;
         erasure::ask(db, &self.erasures, &self.blanked).await
     }
 }

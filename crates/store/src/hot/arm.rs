@@ -9,6 +9,7 @@ use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
 
 use super::enqueue::Queue;
+use super::tally::Tally;
 use super::{hex, json, uuid, values};
 use crate::error::StoreError;
 use crate::sqlite::batch::Batch;
@@ -27,6 +28,8 @@ pub struct Arm {
     pub due_at: Millis,
     /// Which.
     pub id: MessageId,
+    /// `scheduled` or `queued`, as it was claimed.
+    pub before: State,
     /// The number of this attempt, from 1.
     pub attempt: i64,
     /// Now.
@@ -85,6 +88,11 @@ impl Batch for Arming {
             .await?;
         }
         if !rows.is_empty() {
+            let mut tally = Tally::default();
+            for arm in &rows {
+                tally.moved(arm.queue.campaign(), arm.lane.0, arm.before, State::Sending);
+            }
+            tally.write(db).await?;
             let mut rows: Vec<_> = rows.into_iter().map(columns).collect();
             rows.sort_unstable_by(|a, b| a.4.cmp(&b.4));
             sqlx::query(MARK).bind(json(&rows)?).bind(State::Sending.code()).execute(db).await?;

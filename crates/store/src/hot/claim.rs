@@ -1,7 +1,7 @@
 //! Claiming is a read: the owner of a lane keeps the heads of its queues in memory. A paused queue is never
 //! asked for, so the million behind it costs nothing.
 
-use domain::message::OutcomeKind;
+use domain::message::{OutcomeKind, State};
 use domain::{Lane, MessageId, Millis};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqlitePool};
@@ -35,6 +35,8 @@ pub struct Claimed {
     pub version: String,
     /// The card's language.
     pub lang: String,
+    /// `scheduled` or `queued`.
+    pub state: State,
     /// Attempts made before.
     pub attempts: i64,
     /// Whether one of them may have been sent.
@@ -43,7 +45,7 @@ pub struct Claimed {
 
 pub(crate) const CLAIM: &str = "
 select r.lane, r.queue, r.due_at, r.id, r.expire_at, m.template, m.openid, m.data, m.page, m.version, m.lang,
-    s.attempts, s.outcome
+    s.attempts, s.outcome, s.state
 from (select lane, queue, due_at, id, expire_at from ready
       where lane = $1 and queue = $2 and due_at <= $3 order by due_at, id limit $4) r
 join message m on m.id = r.id
@@ -93,6 +95,8 @@ fn claimed(row: &SqliteRow) -> Result<Claimed, StoreError> {
         page: row.try_get(8)?,
         version: row.try_get(9)?,
         lang: row.try_get(10)?,
+        state: State::try_from(row.try_get::<i16, _>(13)?)
+            .map_err(|_| StoreError::Corrupt("message_state"))?,
         attempts: row.try_get(11)?,
         // An unresolved earlier attempt is kept as the outcome `unknown` (domain::message::Position).
         ambiguous: row.try_get::<Option<i16>, _>(12)? == Some(OutcomeKind::Unknown.code()),

@@ -16,12 +16,14 @@ use crate::sqlite::writer::Context;
 /// How long an idempotency key answers the same message (I10).
 pub const IDEMPOTENCY_LIFE: Millis = 24 * HOUR;
 
-/// A queue: the single messages of one app and priority. Campaigns will have numbers above all of these.
+/// A queue: the single messages of one app and priority, or a campaign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Queue(pub i64);
 
 /// The number beside those of the priorities.
 const UNKNOWN: i64 = 3;
+/// The queues of campaigns begin here, above those of all apps.
+const CAMPAIGNS: i64 = 1 << 40;
 
 /// How soon a message wants to leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -48,10 +50,20 @@ impl Queue {
 
     /// Whether it is such a queue.
     pub fn is_unknown(self) -> bool {
-        self.0 % 4 == UNKNOWN
+        self.0 < CAMPAIGNS && self.0 % 4 == UNKNOWN
     }
 
-    /// The app and priority of a queue of single messages.
+    /// The queue of a campaign, by its number.
+    pub fn of_campaign(number: i64) -> Self {
+        Self(CAMPAIGNS + number)
+    }
+
+    /// The number of the campaign whose queue it is.
+    pub fn campaign(self) -> Option<i64> {
+        (self.0 >= CAMPAIGNS).then(|| self.0 - CAMPAIGNS)
+    }
+
+    /// The app and priority of a queue of single messages (or of unknown ones).
     pub fn app_and_priority(self) -> (i64, Priority) {
         let priority = match self.0 % 4 {
             0 => Priority::Urgent,
@@ -130,8 +142,10 @@ pub(crate) const READ_KEYS: &str = "
 select i.lane, i.app, i.key, i.message, i.digest from (select value v from json_each($1)) b
 join idempotency i on i.lane = v->>0 and i.app = v->>1 and i.key = v->>2";
 
+/// An uncertain balance of 0 refuses nobody: only trying tells.
 pub(crate) const AVAILABLE: &str = "
-select b.v->>0, coalesce((select s.balance from subscription s where s.lane = b.v->>1 and s.template = b.v->>2 and s.openid = b.v->>3), 0),
+select b.v->>0, coalesce((select case when s.known or s.balance > 0 then s.balance else 1000000000 end
+        from subscription s where s.lane = b.v->>1 and s.template = b.v->>2 and s.openid = b.v->>3), 0),
     (select count(*) from reserved r where r.lane = b.v->>1 and r.template = b.v->>2 and r.openid = b.v->>3)
 from (select value v from json_each($1)) b";
 
@@ -223,6 +237,24 @@ async fn insert(db: &mut SqliteConnection, by_id: &[&NewMessage]) -> Result<(), 
     .execute(db)
     .await?;
     Ok(())
+}
+
+/// Reserves one key for something that is no message: `id` is what it answers from now on, or the earlier one is told.
+pub(crate) async fn reserve_key(
+    db: &mut SqliteConnection,
+    (app, key): (i64, &Idempotency),
+    id: MessageId,
+    now: Millis,
+) -> Result<Enqueued, StoreError> {
+    let rows = json(&[(key.lane.0, app, &key.key, hex(id.0), hex::encode(key.digest), now)])?;
+    sqlx::query(RESERVE_KEYS).bind(&rows).bind(IDEMPOTENCY_LIFE).execute(&mut *db).await?;
+    let row = sqlx::query(READ_KEYS).bind(&rows).fetch_one(db).await?;
+    let holder = MessageId(uuid(&row.try_get::<Vec<u8>, _>(3)?)?);
+    Ok(match row.try_get::<Vec<u8>, _>(4)? {
+        _ if holder == id => Enqueued::Accepted,
+        digest if digest.as_slice() == key.digest => Enqueued::Replayed(holder),
+        _ => Enqueued::KeyReused,
+    })
 }
 
 /// Reserves the keys of a batch and reads back whose message each now names.

@@ -11,6 +11,7 @@ pub mod pending;
 pub mod receipts;
 pub(crate) mod recent;
 pub mod settle;
+pub(crate) mod tally;
 pub mod unknown;
 pub(crate) mod values;
 

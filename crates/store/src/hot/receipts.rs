@@ -19,20 +19,22 @@ pub(crate) struct Sent {
     pub(crate) position: Position,
     pub(crate) msgid: Option<i64>,
     pub(crate) attempt_at: Millis,
+    /// The campaign that sent it.
+    pub(crate) campaign: Option<i64>,
 }
 
 /// How far back a receipt without a match is searched.
 const DEPTH: i64 = 200;
 
 const CHAIN: &str = "
-with recursive chain (at, depth, id, state, outcome, receipt, cancel_requested, msgid, attempt_at, previous) as (
-    select b.v->>0, 1, s.id, s.state, s.outcome, s.receipt, s.cancel_requested, s.msgid, s.attempt_at, s.previous_sent
+with recursive chain (at, depth, id, state, outcome, receipt, cancel_requested, msgid, attempt_at, campaign, previous) as (
+    select b.v->>0, 1, s.id, s.state, s.outcome, s.receipt, s.cancel_requested, s.msgid, s.attempt_at, s.campaign, s.previous_sent
     from (select value v from json_each($1)) b join message_state s on s.id = unhex(b.v->>1)
     union all
-    select c.at, c.depth + 1, s.id, s.state, s.outcome, s.receipt, s.cancel_requested, s.msgid, s.attempt_at, s.previous_sent
+    select c.at, c.depth + 1, s.id, s.state, s.outcome, s.receipt, s.cancel_requested, s.msgid, s.attempt_at, s.campaign, s.previous_sent
     from chain c join message_state s on s.id = c.previous where c.depth < $2
 )
-select at, id, state, outcome, receipt, cancel_requested, msgid, attempt_at from chain order by at, depth";
+select at, id, state, outcome, receipt, cancel_requested, msgid, attempt_at, campaign from chain order by at, depth";
 
 const IN_FLIGHT: &str = "
 select b.v->>'lane', b.v->>'template', b.v->>'openid' from (select value v from json_each($1)) b
@@ -60,6 +62,7 @@ pub(crate) async fn chains(
                 position: position(&row, 2)?,
                 msgid: row.try_get(6)?,
                 attempt_at: row.try_get::<Option<i64>, _>(7)?.unwrap_or(0),
+                campaign: row.try_get(8)?,
             });
         }
     }
@@ -138,6 +141,7 @@ mod tests {
             },
             msgid,
             attempt_at: 0,
+            campaign: None,
         }
     }
 

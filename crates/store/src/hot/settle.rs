@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::accounts::{Book, Key};
 use super::enqueue::Queue;
+use super::tally::Tally;
 use super::{hex, json, receipts, unknown, uuid};
 use crate::error::StoreError;
 use crate::sqlite::batch::Batch;
@@ -90,9 +91,9 @@ join message_state s on s.id = unhex(b.v->>1) and s.attempts = b.v->>2
 join message m on m.id = s.id and m.openid <> ''
 where not exists (select 1 from in_flight f where f.lane = b.v->>0 and f.id = s.id)";
 const POSITIONS: &str = "
-select json_group_array(json_array(hex(s.id), s.state, s.outcome, s.receipt, s.cancel_requested, s.linked))
+select json_group_array(json_array(hex(s.id), s.state, s.outcome, s.receipt, s.cancel_requested, s.linked, s.campaign))
 from (select unhex(value) id from json_each($1)) b join message_state s on s.id = b.id";
-type PositionRow = (String, i16, Option<i16>, Option<i16>, i64, i64);
+type PositionRow = (String, i16, Option<i16>, Option<i16>, i64, i64, Option<i64>);
 const WRITE: &str = "
 update message_state set state = v->>1, outcome = v->>2, errcode = case when v->>10 then errcode else v->>3 end,
     errmsg = case when v->>10 then errmsg else v->>4 end, msgid = coalesce(v->>5, msgid),
@@ -255,10 +256,10 @@ async fn settle(
     let keys = touching.map(|item| (key(item), context.templates.kind(item.template)));
     let mut book = Book::load(db, keys).await?;
     let mut writes = Writes::default();
-    let (mut unresolved, mut unqueued) = (Vec::new(), Vec::new());
+    let (mut unresolved, mut unqueued, mut tally) = (Vec::new(), Vec::new(), Tally::default());
     let now = items.iter().map(|item| item.at).max().unwrap_or(0);
     for item in items {
-        let Some((before, linked)) = positions.get(&item.id.0) else { continue };
+        let Some((before, linked, campaign)) = positions.get(&item.id.0) else { continue };
         let after = transition(before, &event(item)).unwrap_or_else(|refusal| {
             tracing::error!(message = %item.id, %refusal, "an outcome does not fit the message's state");
             *before
@@ -281,6 +282,7 @@ async fn settle(
                 link = Some(book.link_sent(&key, item.id.0));
             }
         }
+        tally.moved(*campaign, item.lane.0, before.state, after.state);
         if after.state == State::Unknown && before.state != State::Unknown {
             unresolved.push((hex(item.id.0), item.at));
         }
@@ -294,6 +296,7 @@ async fn settle(
         sqlx::query(UNQUEUE).bind(json(&unqueued)?).execute(&mut *db).await?;
     }
     writes.write(db).await?;
+    tally.write(db).await?;
     unknown::watch(db, &unresolved).await
 }
 
@@ -311,20 +314,20 @@ pub(crate) fn event(item: &Settlement) -> Event {
 async fn positions(
     db: &mut SqliteConnection,
     items: &[&Settlement],
-) -> Result<HashMap<Uuid, (Position, bool)>, StoreError> {
+) -> Result<HashMap<Uuid, (Position, bool, Option<i64>)>, StoreError> {
     let ids: Vec<_> = items.iter().map(|item| hex(item.id.0)).collect();
     let read: String = sqlx::query_scalar(POSITIONS).bind(json(&ids)?).fetch_one(db).await?;
     let corrupt = || StoreError::Corrupt("message_state");
     let rows: Vec<PositionRow> = serde_json::from_str(&read).map_err(|_| corrupt())?;
     rows.into_iter()
-        .map(|(id, state, outcome, receipt, cancel_requested, linked)| {
+        .map(|(id, state, outcome, receipt, cancel_requested, linked, campaign)| {
             let position = Position {
                 state: State::try_from(state).map_err(|_| corrupt())?,
                 outcome: outcome.map(OutcomeKind::try_from).transpose().map_err(|_| corrupt())?,
                 receipt: receipt.map(Receipt::try_from).transpose().map_err(|_| corrupt())?,
                 cancel_requested: cancel_requested != 0,
             };
-            Ok((Uuid::try_parse(&id).map_err(|_| corrupt())?, (position, linked != 0)))
+            Ok((Uuid::try_parse(&id).map_err(|_| corrupt())?, (position, linked != 0, campaign)))
         })
         .collect()
 }

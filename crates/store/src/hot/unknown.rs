@@ -11,6 +11,7 @@ use sqlx::{Row, SqliteConnection, SqlitePool};
 use uuid::Uuid;
 
 use super::enqueue::Queue;
+use super::tally::Tally;
 use super::{hex, json, receipts, uuid};
 use crate::Store;
 use crate::error::StoreError;
@@ -172,6 +173,7 @@ async fn follow_up(db: &mut SqliteConnection, all: &[FollowUp]) -> Result<Follow
     let positions = positions(db, all).await?;
     let mut counted = Vec::with_capacity(all.len());
     let (mut states, mut resent, mut released) = (Vec::new(), Vec::new(), Vec::new());
+    let mut moves = Vec::new();
     for item in all {
         // Whoever takes the place decides; one that stands twice in a batch is taken once.
         let ours = ours(item) && taken.remove(&(item.due.due_at, item.due.id.0));
@@ -190,6 +192,7 @@ async fn follow_up(db: &mut SqliteConnection, all: &[FollowUp]) -> Result<Follow
         counted.push(after.is_some());
         let Some(after) = after else { continue };
         let id = hex(item.due.id.0);
+        moves.push((id.clone(), State::Unknown.code(), after.state.code()));
         let queued = after.state == State::Queued;
         states.push((id.clone(), after.state.code(), after.cancel_requested, queued.then_some(item.at)));
         if queued {
@@ -205,6 +208,9 @@ async fn follow_up(db: &mut SqliteConnection, all: &[FollowUp]) -> Result<Follow
     // The last attempt leaves the row for the next one.
     sqlx::query(KEEP_ATTEMPTS).bind(&resent).execute(&mut *db).await?;
     sqlx::query(WRITE).bind(json(&states)?).execute(&mut *db).await?;
+    let mut tally = Tally::default();
+    tally.moved_all(db, &moves).await?;
+    tally.write(db).await?;
     sqlx::query(REQUEUE).bind(&resent).execute(&mut *db).await?;
     sqlx::query(RELEASE).bind(json(&released)?).execute(&mut *db).await?;
     let rows = sqlx::query(

@@ -1,6 +1,6 @@
 //! Claiming is a read of one queue's head; a paused queue is never asked for.
 
-use domain::message::OutcomeKind;
+use domain::message::{OutcomeKind, State};
 use domain::{Lane, MessageId, Millis};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -13,7 +13,7 @@ use crate::hot::uuid;
 
 pub(super) const CLAIM: &str = "
 select r.lane, r.queue, r.due_at, r.id, r.expire_at, m.template, m.openid, m.data, m.page, m.version, m.lang,
-    s.attempts, s.outcome
+    s.attempts, s.outcome, s.state
 from (select lane, queue, due_at, id, expire_at from ready
       where lane = $1::smallint and queue = $2::bigint and due_at <= $3::bigint order by due_at, id limit $4::bigint) r
 join message m on m.lane = r.lane and m.id = r.id
@@ -90,6 +90,8 @@ fn claimed(row: &PgRow) -> Result<Claimed, StoreError> {
         page: row.try_get(8)?,
         version: row.try_get(9)?,
         lang: row.try_get(10)?,
+        state: State::try_from(row.try_get::<i16, _>(13)?)
+            .map_err(|_| StoreError::Corrupt("message_state"))?,
         attempts: row.try_get(11)?,
         ambiguous: row.try_get::<Option<i16>, _>(12)? == Some(OutcomeKind::Unknown.code()),
     })

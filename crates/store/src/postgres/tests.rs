@@ -89,7 +89,16 @@ impl World {
     }
 
     fn arm(&self, id: MessageId) -> Arm {
-        Arm { lane: self.lane, epoch: self.epoch, queue: QUEUE, due_at: NOW, id, attempt: 1, at: NOW + 10 }
+        Arm {
+            lane: self.lane,
+            epoch: self.epoch,
+            queue: QUEUE,
+            due_at: NOW,
+            id,
+            before: domain::message::State::Queued,
+            attempt: 1,
+            at: NOW + 10,
+        }
     }
 
     fn settlement(&self, id: MessageId, result: Settled) -> Settlement {

@@ -73,10 +73,16 @@ pub(crate) async fn open(path: &Path, worker: bool) -> Result<Opened, OpenError>
     let readers = SqlitePoolOptions::new()
         .max_connections(READERS)
         .acquire_timeout(Duration::from_secs(5))
-        .connect_lazy_with(options(path).read_only(true));
-    let checkpointer = if worker { Some(options(path).connect().await?) } else { None };
+        .connect_lazy_with(options(path).read_only(true).pragma("cache_size", READERS_CACHE));
+    let checkpointer =
+        if worker { Some(options(path).pragma("cache_size", READERS_CACHE).connect().await?) } else { None };
     Ok(Opened { writer, readers, checkpointer, lock })
 }
+
+/// The writer's pages in memory, 64 MiB, in SQLite's way of saying it.
+const CACHE: &str = "-65536";
+/// A reader's, 8 MiB: there are several, and behind them is the system's cache of the file.
+const READERS_CACHE: &str = "-8192";
 
 fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
@@ -90,7 +96,7 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .pragma("wal_autocheckpoint", "0")
         // What is deleted is overwritten where that costs no further page; see `writer` for the rest (I17).
         .pragma("secure_delete", "fast")
-        .pragma("cache_size", "-65536")
+        .pragma("cache_size", CACHE)
         .pragma("temp_store", "memory")
         .statement_cache_capacity(256)
         .log_statements(tracing::log::LevelFilter::Trace)

@@ -82,8 +82,7 @@ impl Job {
 pub(crate) enum Urgency {
     /// Somebody waits: callbacks, single messages, arming, outcomes.
     Urgent,
-    /// Imports, expansion, retention.
-    #[expect(dead_code, reason = "campaign expansion and retention will be the users")]
+    /// Lists, expansion, what a campaign's end changes.
     Bulk,
 }
 
@@ -141,6 +140,27 @@ impl Writer {
             + Send
             + 'static,
     {
+        self.rare(work, Urgency::Urgent).await
+    }
+
+    /// The same for what may wait.
+    pub(crate) async fn cold_bulk<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut SqliteConnection, &'c Context) -> BoxFuture<'c, Result<T, StoreError>>
+            + Send
+            + 'static,
+    {
+        self.rare(work, Urgency::Bulk).await
+    }
+
+    async fn rare<T, F>(&self, work: F, urgency: Urgency) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut SqliteConnection, &'c Context) -> BoxFuture<'c, Result<T, StoreError>>
+            + Send
+            + 'static,
+    {
         let (reply, answer) = oneshot::channel();
         let job: Cold = Box::new(move |db, context| {
             Box::pin(async move {
@@ -150,7 +170,7 @@ impl Writer {
                 }) as Finish
             })
         });
-        self.submit(Job::Cold(job), Urgency::Urgent).await?;
+        self.submit(Job::Cold(job), urgency).await?;
         answer.await.map_err(|_| stopped())?
     }
 

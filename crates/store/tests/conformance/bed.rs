@@ -209,7 +209,8 @@ impl Bed {
         let epoch = self.epochs.of(id.lane());
         let attempt = head.attempts + 1;
         let (queue, due_at) = (head.queue, head.due_at);
-        let arm = Arm { lane: head.lane, epoch, queue, due_at, id, attempt, at: self.now() };
+        let arm =
+            Arm { lane: head.lane, epoch, queue, due_at, id, before: head.state, attempt, at: self.now() };
         let settlement = Settlement {
             lane: head.lane,
             epoch,

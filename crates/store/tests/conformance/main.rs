@@ -10,6 +10,7 @@
 
 mod applying;
 mod bed;
+mod campaigns;
 mod changing;
 mod committing;
 mod dispatching;

@@ -150,6 +150,7 @@ async fn what_a_crash_left_is_followed_up_too() {
     let now = world.clock.now();
     let head = store.claim(waiting[0].lane, waiting[0].queue, now, 1).await.unwrap().remove(0);
     let arm = Arm {
+        before: domain::message::State::Queued,
         lane: head.lane,
         epoch: epochs.of(head.lane),
         queue: head.queue,

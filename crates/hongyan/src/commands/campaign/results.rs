@@ -1,0 +1,44 @@
+//! The closing lists on standard output: CSV, or a line of JSON for each recipient.
+
+use std::io::Write;
+
+use domain::message::List;
+use futures::StreamExt;
+use service::{App, Service};
+use uuid::Uuid;
+
+use crate::cli::Global;
+use crate::output;
+
+pub(super) async fn print(
+    global: &Global,
+    service: &Service,
+    app: &App,
+    id: Uuid,
+    list: Option<List>,
+) -> anyhow::Result<()> {
+    let (stored, pages) = service.campaign_results(app, id, list).await?;
+    let columns = service.list_columns(&stored).await?;
+    if !global.json {
+        let mut head = vec!["row"];
+        head.extend(columns.iter().map(String::as_str));
+        head.extend(["to", "external_id", "state", "reason", "errcode", "at"]);
+        write(&api::csv::head(&head))?;
+    }
+    let mut pages = std::pin::pin!(pages);
+    while let Some(page) = pages.next().await {
+        let page = page?;
+        if global.json {
+            for line in &page {
+                output::line(&serde_json::to_string(line)?);
+            }
+        } else {
+            write(&api::csv::results(&columns, &page))?;
+        }
+    }
+    Ok(())
+}
+
+fn write(bytes: &[u8]) -> std::io::Result<()> {
+    std::io::stdout().lock().write_all(bytes)
+}

@@ -1,0 +1,80 @@
+//! The accounts of campaigns, kept with the states: whoever changes states notes each move here, and writes the sums in the
+//! same commit (I9). One row per campaign and lane, however many messages moved.
+
+use std::collections::BTreeMap;
+
+use domain::campaign::Accounts;
+use domain::message::State;
+use sqlx::{Row, SqliteConnection};
+
+use super::json;
+use crate::error::StoreError;
+
+/// Moves of a batch, by campaign and lane.
+#[derive(Debug, Default)]
+pub(crate) struct Tally(BTreeMap<(i64, u16), Accounts>);
+
+const WRITE: &str = "
+update campaign_lane set recipients = recipients + v->>2, todo = todo + v->>3, scheduled = scheduled + v->>4,
+    queued = queued + v->>5, sending = sending + v->>6, accepted = accepted + v->>7, delivered = delivered + v->>8,
+    undelivered = undelivered + v->>9, refused = refused + v->>10, failed = failed + v->>11, unknown = unknown + v->>12,
+    expired = expired + v->>13, cancelled = cancelled + v->>14, skipped = skipped + v->>15
+from (select value v from json_each($1)) b where campaign = v->>0 and lane = v->>1";
+const CAMPAIGNS: &str = "
+select b.v->>1, b.v->>2, s.campaign, s.lane from (select value v from json_each($1)) b
+join message_state s on s.id = unhex(b.v->>0) where s.campaign is not null";
+
+/// A message's id in hex and the codes of its states before and after.
+pub(crate) type Move = (String, i16, i16);
+
+impl Tally {
+    /// A message of a campaign (or none) went from one state to another.
+    pub(crate) fn moved(&mut self, campaign: Option<i64>, lane: u16, before: State, after: State) {
+        if let Some(campaign) = campaign
+            && before != after
+        {
+            self.0.entry((campaign, lane)).or_default().moved(before, after);
+        }
+    }
+
+    /// The accounts of one campaign and lane, to be changed by hand.
+    pub(crate) fn of(&mut self, campaign: i64, lane: u16) -> &mut Accounts {
+        self.0.entry((campaign, lane)).or_default()
+    }
+
+    /// Notes messages of which nobody knows yet whether a campaign sent them.
+    pub(crate) async fn moved_all(
+        &mut self,
+        db: &mut SqliteConnection,
+        moves: &[Move],
+    ) -> Result<(), StoreError> {
+        if moves.iter().all(|(_, before, after)| before == after) {
+            return Ok(());
+        }
+        let state = |code: i16| State::try_from(code).map_err(|_| StoreError::Corrupt("message_state"));
+        for row in sqlx::query(CAMPAIGNS).bind(json(moves)?).fetch_all(db).await? {
+            let (before, after) = (state(row.try_get(0)?)?, state(row.try_get(1)?)?);
+            self.moved(row.try_get(2)?, row.try_get(3)?, before, after);
+        }
+        Ok(())
+    }
+
+    /// Adds everything to the accounts.
+    pub(crate) async fn write(mut self, db: &mut SqliteConnection) -> Result<(), StoreError> {
+        self.0.retain(|_, accounts| !accounts.is_zero());
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        let rows: Vec<Vec<i64>> = self
+            .0
+            .iter()
+            .map(|((campaign, lane), accounts)| {
+                let mut row = vec![*campaign, i64::from(*lane), accounts.recipients, accounts.todo];
+                row.extend(accounts.states());
+                row
+            })
+            .collect();
+        sqlx::query(WRITE).bind(json(&rows)?).execute(db).await?;
+        Ok(())
+    }
+}
