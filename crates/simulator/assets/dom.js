@@ -2,15 +2,30 @@
 
 export function h(tag, props, ...children) {
   const element = document.createElement(tag);
+  const handlers = {};
   for (const [name, value] of Object.entries(props ?? {})) {
     if (value === undefined || value === null || value === false) continue;
-    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    if (name.startsWith("on")) handlers[name.slice(2)] = value;
     else if (name === "testid") element.dataset.testid = value;
     else if (name === "checked" || name === "disabled" || name === "value") element[name] = value;
     else element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.flat(3).filter((child) => child !== null && child !== undefined && child !== false));
+  listen(element, handlers);
+  element.append(...present(children));
   return element;
+}
+
+const present = (children) => children.flat(3).filter((child) => child !== null && child !== undefined && child !== false && child !== "");
+
+const handlersOf = new WeakMap();
+/** What the element does from now on, also when it did something else before. */
+function listen(element, handlers) {
+  const known = handlersOf.get(element) ?? {};
+  for (const name of Object.keys(handlers)) {
+    if (!(name in known)) element.addEventListener(name, (event) => handlersOf.get(element)[name]?.(event));
+  }
+  const gone = Object.fromEntries(Object.keys(known).map((name) => [name, undefined]));
+  handlersOf.set(element, { ...gone, ...handlers });
 }
 
 const PATHS = {
@@ -42,12 +57,57 @@ export function appIcon(app, size = "") {
   return h("span", { class: `app-icon tint-${sum} ${size}`, "aria-hidden": "true" }, [...app.name][0] ?? "?");
 }
 
-/** Puts children in place of what was there, and keeps the keyboard where it was. */
+/**
+ * Makes the place hold these children, and changes only what differs: news from the server must not take a button
+ * away between a finger's press and release, or a field from under an input method.
+ */
 export function fill(place, ...children) {
-  const active = document.activeElement;
-  const kept = active && place.contains(active) ? active.id || active.dataset?.testid : null;
-  place.replaceChildren(...children.flat(3).filter((child) => child));
-  if (!kept) return;
-  const again = place.querySelector(`#${CSS.escape(kept)}, [data-testid="${CSS.escape(kept)}"]`);
-  again?.focus({ preventScroll: true });
+  patch(place, present(children).map((child) => (child instanceof Node ? child : document.createTextNode(child))));
+}
+
+const keyOf = (node) => (node.nodeType === Node.ELEMENT_NODE && (node.id || node.dataset.testid)) || null;
+
+function patch(place, children) {
+  const keyed = new Map([...place.childNodes].map((node) => [keyOf(node), node]).filter(([key]) => key));
+  let at = place.firstChild;
+  for (const child of children) {
+    const key = keyOf(child);
+    const old = key ? keyed.get(key) : at && !keyOf(at) ? at : undefined;
+    keyed.delete(key);
+    if (!old || old.nodeName !== child.nodeName) {
+      place.insertBefore(child, at);
+      continue;
+    }
+    if (old === at) at = at.nextSibling;
+    else place.insertBefore(old, at);
+    become(old, child);
+  }
+  while (at) {
+    const next = at.nextSibling;
+    at.remove();
+    at = next;
+  }
+}
+
+function become(old, made) {
+  if (old.nodeType === Node.TEXT_NODE) {
+    if (old.data !== made.data) old.data = made.data;
+    return;
+  }
+  if (old instanceof SVGElement) {
+    if (!old.isEqualNode(made)) old.replaceWith(made);
+    return;
+  }
+  for (const { name } of [...old.attributes]) {
+    // Who opened a part wants it open.
+    if (!made.hasAttribute(name) && !(old.nodeName === "DETAILS" && name === "open")) old.removeAttribute(name);
+  }
+  for (const { name, value } of made.attributes) {
+    if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  }
+  listen(old, handlersOf.get(made) ?? {});
+  // Read first: what is new in a select moves out of the one that was made.
+  const controls = old.matches("input, select, textarea, button") ? ["checked", "disabled", "value"].map((name) => [name, made[name]]) : [];
+  patch(old, [...made.childNodes]);
+  for (const [name, value] of controls) if (old[name] !== value) old[name] = value;
 }

@@ -78,17 +78,12 @@ function draw() {
   const view = place("view");
   const { name } = state.view;
   const top = view.scrollTop;
-  // Open details of the panel stay open.
-  const open = [...place("panel").querySelectorAll("li > details")].map((details) => details.open);
   fill(place("tabs"), tabs());
   fill(place("navbar"), navbar());
   view.className = `view view-${name}`;
   fill(view, content());
   fill(place("toast"), state.toast ? [h("p", { class: "toast", testid: "toast" }, state.toast)] : []);
   fill(place("panel"), panelView(() => setPanel(false)));
-  if (open.some(Boolean)) {
-    [...place("panel").querySelectorAll("li > details")].forEach((details, i) => { if (open[i]) details.open = true; });
-  }
   const cards = state.user?.cards.length ?? 0;
   const toEnd = name === "notices" && (drawn.name !== name || drawn.cards !== cards);
   view.scrollTop = toEnd ? view.scrollHeight : drawn.name === name ? top : 0;

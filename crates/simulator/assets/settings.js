@@ -8,20 +8,22 @@ import { attempt, refresh, state, toast } from "./store.js";
 
 export function settingsView() {
   const user = state.user;
-  const change = (body) => attempt(async () => {
-    await api.settings(state.appid, state.openid, body);
-    await refresh();
-  });
+  // Shown at once; what the simulator then says counts.
+  const change = async (seen, body) => {
+    seen();
+    await attempt(() => api.settings(state.appid, state.openid, body));
+    await attempt(refresh);
+  };
   return [
     h("div", { class: "group first" }, toggle("main-switch", t("main_switch"), "", user.main_switch, false,
-      (on) => change({ main_switch: on }))),
+      (on) => change(() => { user.main_switch = on; }, { main_switch: on }))),
     h("p", { class: "hint" }, t("main_hint")),
     h("h3", { class: "group-title" }, t("each")),
     h("div", { class: "group" }, user.subscriptions.map((one) => toggle(
       `switch-${one.template_id}`, one.title,
       `${t(one.refused ? "refuse_word" : "receive")} · ${t(one.always_keep ? `kept_${one.always_keep}` : "not_kept")}`,
       !one.refused, !user.main_switch,
-      (on) => change({ [one.template_id]: on ? "accept" : "reject" })))),
+      (on) => change(() => { one.refused = !on; }, { [one.template_id]: on ? "accept" : "reject" })))),
     h("p", { class: "hint" }, t("settings_hint")),
     account(),
   ];

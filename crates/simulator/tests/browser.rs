@@ -52,7 +52,5 @@ async fn the_phone_is_tapped_and_receives() {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
-    let pictures = std::fs::read_dir(&shots).unwrap().count();
-    assert!(pictures > 0, "no pictures were taken");
     std::fs::remove_dir_all(shots).unwrap();
 }

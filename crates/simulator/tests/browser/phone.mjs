@@ -1,5 +1,6 @@
 // Browser test of the simulated phone.
-//   node phone.mjs http://127.0.0.1:8701/ SCREENSHOT_DIRECTORY
+//   node phone.mjs http://127.0.0.1:8701/ DIRECTORY [all]
+// Pictures go to the directory: of a failure, or with "all" of every page.
 // The address is that of `cargo run -p simulator --example phone`; the browser is $CHROMIUM or Debian's.
 // Exits with 1 and the reason when something is not as it should be.
 
@@ -10,9 +11,9 @@ import { join } from "node:path";
 import { chromium } from "playwright-core";
 import { service } from "./service.mjs";
 
-const [address, shots] = process.argv.slice(2);
+const [address, shots, all] = process.argv.slice(2);
 if (!address || !shots) {
-  console.error("usage: node phone.mjs PHONE_URL SCREENSHOT_DIRECTORY");
+  console.error("usage: node phone.mjs PHONE_URL DIRECTORY [all]");
   process.exit(2);
 }
 const base = new URL("/", address).href;
@@ -124,7 +125,7 @@ async function play({ width, height, lang, dark }) {
     locale: lang === "en" ? "en-GB" : "zh-CN",
   });
   const page = context.pages()[0] ?? (await context.newPage());
-  page.setDefaultTimeout(8000);
+  page.setDefaultTimeout(20_000);
   const faults = [];
   page.on("pageerror", (error) => faults.push(`page error: ${error.message}`));
   page.on("console", (message) => message.type() === "error" && faults.push(`console: ${message.text()}`));
@@ -133,6 +134,7 @@ async function play({ width, height, lang, dark }) {
   });
   const get = (id) => page.getByTestId(id);
   const shot = async (what) => {
+    if (!all) return;
     await page.waitForTimeout(450);
     await page.screenshot({ path: join(shots, `${name}-${what}.png`) });
   };
@@ -230,7 +232,7 @@ async function play({ width, height, lang, dark }) {
     await get("go-settings").click();
     assert.equal(await get(`switch-${FEE}`).isChecked(), false);
     await shot("8-settings");
-    await get(`switch-${FEE}`).check();
+    await get(`switch-${FEE}`).click();
     await page.waitForFunction((id) => document.querySelector(`[data-testid="switch-${id}"]`)?.checked, FEE);
     const again = await subscription(openid, FEE);
     assert.deepEqual([again.grants, again.refused, again.always_keep], [0, false, "accept"]);
@@ -245,13 +247,13 @@ async function play({ width, height, lang, dark }) {
 
     // The main switch.
     await get("go-settings").click();
-    await get("main-switch").uncheck();
+    await get("main-switch").click();
     await page.waitForFunction(() => document.querySelector('[data-testid="main-switch"]')?.checked === false);
     await get("go-mini").click();
     await get("subscribe").click();
     assert.match(await textOf("result", /20004/), /main switch/);
     await get("go-settings").click();
-    await get("main-switch").check();
+    await get("main-switch").click();
 
     // One template: no tick to set; the keyboard closes the popup.
     await get("go-mini").click();
