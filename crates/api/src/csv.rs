@@ -5,14 +5,27 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::TryStream;
+use service::campaigns::{Line, ListColumn};
 
 /// Excel takes a file for UTF-8 only with it.
 const BOM: &str = "\u{feff}";
 
+/// What XLSX is called.
+pub(crate) const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+
 /// Whether the caller asks for CSV.
 pub(crate) fn wanted(headers: &HeaderMap) -> bool {
+    accepts(headers, "text/csv")
+}
+
+/// Whether the caller asks for XLSX.
+pub(crate) fn workbook_wanted(headers: &HeaderMap) -> bool {
+    accepts(headers, XLSX)
+}
+
+fn accepts(headers: &HeaderMap, wanted: &str) -> bool {
     headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).is_some_and(|accept| {
-        accept.split(',').any(|part| part.split(';').next().is_some_and(|kind| kind.trim() == "text/csv"))
+        accept.split(',').any(|part| part.split(';').next().is_some_and(|kind| kind.trim() == wanted))
     })
 }
 
@@ -24,21 +37,8 @@ pub fn head(names: &[&str]) -> Bytes {
 }
 
 /// Lines of a campaign's closing list, with these columns of the given list.
-pub fn results(columns: &[String], lines: &[service::campaigns::Line]) -> Vec<u8> {
-    let cell = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    rows(lines.iter().map(|line| {
-        let mut cells = vec![line.row.map(|row| row.to_string()).unwrap_or_default()];
-        cells.extend(columns.iter().map(|name| line.vars.get(name).map(cell).unwrap_or_default()));
-        cells.extend([
-            line.to.clone(),
-            line.external_id.clone().unwrap_or_default(),
-            line.state.to_owned(),
-            line.reason.clone().unwrap_or_default(),
-            line.errcode.map(|code| code.to_string()).unwrap_or_default(),
-            line.at.clone(),
-        ]);
-        cells
-    }))
+pub fn results(columns: &[ListColumn], lines: &[Line]) -> Vec<u8> {
+    rows(lines.iter().map(|line| line.cells(columns)))
 }
 
 /// Rows of a given table by the names of their columns; a mark at the beginning is passed over.

@@ -58,6 +58,9 @@ pub(crate) enum Command {
     /// Shows and corrects the ledger of grants
     #[command(subcommand)]
     Ledger(crate::commands::ledger::Ledger),
+    /// Spreadsheets of recipients
+    #[command(subcommand)]
+    Upload(crate::commands::upload::Upload),
     /// Who receives while an app is on trial
     #[command(subcommand)]
     Guest(crate::commands::people::Guest),

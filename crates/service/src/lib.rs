@@ -21,6 +21,7 @@ pub mod subscriptions;
 pub mod templates;
 pub mod token_source;
 pub mod tokens;
+pub mod uploads;
 pub mod view;
 
 use std::sync::Arc;

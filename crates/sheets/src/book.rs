@@ -157,7 +157,11 @@ impl<'f> Book<'f> {
     ///
     /// # Errors
     /// `NoSheet`; [`SheetError`] for what cannot be read.
-    pub fn read(&mut self, sheet: usize, each: &mut dyn FnMut(SheetRow) -> bool) -> Result<Facts, SheetError> {
+    pub fn read(
+        &mut self,
+        sheet: usize,
+        each: &mut dyn FnMut(SheetRow) -> bool,
+    ) -> Result<Facts, SheetError> {
         let Some(name) = self.sheets.get(sheet) else { return Err(SheetError::NoSheet(sheet.to_string())) };
         let limits = self.limits;
         let mut count = 0;

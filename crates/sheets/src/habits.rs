@@ -95,7 +95,8 @@ fn narrow(sign: char) -> char {
 /// Whether a row adds up those above it.
 pub fn is_total(row: &SheetRow) -> bool {
     row.cells.iter().filter(|cell| !cell.is_empty()).take(3).any(|cell| {
-        let word: String = cell.text.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_lowercase();
+        let word: String =
+            cell.text.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_lowercase();
         let word = word.trim_end_matches([':', '：']);
         TOTALS.contains(&word)
     })
@@ -109,7 +110,8 @@ pub fn header(rows: &[SheetRow]) -> Option<u32> {
     let widest = rows.iter().map(width).max()?;
     let is_header = |row: &&SheetRow| {
         let words: Vec<&Cell> = row.cells.iter().filter(|cell| !cell.is_empty()).collect();
-        let different: std::collections::HashSet<&str> = words.iter().map(|cell| cell.text.as_str()).collect();
+        let different: std::collections::HashSet<&str> =
+            words.iter().map(|cell| cell.text.as_str()).collect();
         words.len() * 5 >= widest * 4
             && different.len() == words.len()
             && words.iter().all(|cell| cell.value == Value::Text && is_name(&cell.text))
@@ -120,7 +122,9 @@ pub fn header(rows: &[SheetRow]) -> Option<u32> {
 /// Whether a text can be the name of a column: data of digits and openids are none.
 fn is_name(text: &str) -> bool {
     let digits = text.chars().filter(char::is_ascii_digit).count();
-    text.chars().count() <= 40 && digits * 2 < text.chars().count() && !(text.len() == 28 && text.starts_with('o'))
+    text.chars().count() <= 40
+        && digits * 2 < text.chars().count()
+        && !(text.len() == 28 && text.starts_with('o'))
 }
 
 #[cfg(test)]
@@ -142,7 +146,8 @@ mod tests {
         assert_eq!(text("6.222E+18"), Some(Habit::Scientific));
         assert_eq!(text("6222020200112230000"), Some(Habit::CutDigits));
         assert_eq!(text("６－１２０１"), Some(Habit::FullWidth("6-1201".to_owned())));
-        for fine in ["13800138000", "3E1", "1E10", "3-1201", "622202020011223", "6222020200112233441", "物业"] {
+        for fine in ["13800138000", "3E1", "1E10", "3-1201", "622202020011223", "6222020200112233441", "物业"]
+        {
             assert_eq!(text(fine), None, "{fine}");
         }
         let number = |value: f64| of_key(&Cell { text: value.to_string(), value: Value::Number(value) });

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use html5ever::tokenizer::{
-    BufferQueue, Tag, TagKind, Token, TokenSink, TokenSinkResult, Tokenizer, TokenizerOpts, 
+    BufferQueue, Tag, TagKind, Token, TokenSink, TokenSinkResult, Tokenizer, TokenizerOpts,
 };
 
 use crate::book::{Facts, Merge, SheetRow};
@@ -16,7 +16,8 @@ const LOOK: usize = 4_096;
 pub(crate) fn is_html(text: &str) -> bool {
     let start: String = text.trim_start_matches('\u{feff}').trim_start().chars().take(LOOK).collect();
     let start = start.to_ascii_lowercase();
-    start.starts_with('<') && ["<html", "<table", "<meta", "<!doctype html", "<style"].iter().any(|tag| start.contains(tag))
+    start.starts_with('<')
+        && ["<html", "<table", "<meta", "<!doctype html", "<style"].iter().any(|tag| start.contains(tag))
 }
 
 /// Cells of earlier rows that reach down into this one.
@@ -96,7 +97,8 @@ impl Reader<'_> {
                 self.end_row();
                 if opens && self.more {
                     self.row = Some(Vec::new());
-                    let style = attribute(tag, "style").unwrap_or_default().replace(' ', "").to_ascii_lowercase();
+                    let style =
+                        attribute(tag, "style").unwrap_or_default().replace(' ', "").to_ascii_lowercase();
                     self.hidden = style.contains("display:none");
                 }
             }
@@ -104,7 +106,8 @@ impl Reader<'_> {
                 self.end_cell();
                 if opens && self.row.is_some() {
                     self.cell = Some(String::new());
-                    let span = |name| attribute(tag, name).and_then(|text| text.trim().parse().ok()).unwrap_or(1);
+                    let span =
+                        |name| attribute(tag, name).and_then(|text| text.trim().parse().ok()).unwrap_or(1);
                     self.spans = (span("colspan").clamp(1, 1_000), span("rowspan").clamp(1, 100_000));
                 }
             }
@@ -161,7 +164,10 @@ impl Reader<'_> {
 }
 
 fn attribute(tag: &Tag, name: &str) -> Option<String> {
-    tag.attrs.iter().find(|attribute| &*attribute.name.local == name).map(|attribute| attribute.value.to_string())
+    tag.attrs
+        .iter()
+        .find(|attribute| &*attribute.name.local == name)
+        .map(|attribute| attribute.value.to_string())
 }
 
 /// Blanks and line ends of the source are one blank on the page.
@@ -181,10 +187,15 @@ mod tests {
         assert!(is_html(page));
         let mut rows = Vec::new();
         let facts = read(page, &mut |row| {
-            rows.push((row.number, row.hidden, row.cells.into_iter().map(|cell| cell.text).collect::<Vec<_>>().join("|")));
+            rows.push((
+                row.number,
+                row.hidden,
+                row.cells.into_iter().map(|cell| cell.text).collect::<Vec<_>>().join("|"),
+            ));
             true
         });
-        let wanted = [(1, false, "房号|费用 & 说明|"), (2, false, "3-1201|物业费 11 月|¥200"), (3, true, "|水费|30")];
+        let wanted =
+            [(1, false, "房号|费用 & 说明|"), (2, false, "3-1201|物业费 11 月|¥200"), (3, true, "|水费|30")];
         assert_eq!(rows, wanted.map(|(number, hidden, text)| (number, hidden, text.to_owned())));
         assert_eq!(
             facts.merges,

@@ -48,7 +48,8 @@ pub(crate) fn delimiter(text: &str) -> u8 {
     for candidate in [b'\t', b',', b';'] {
         let mut reader = reader(lines, candidate);
         let widths: Vec<usize> = reader.records().flatten().take(LOOK).map(|record| record.len()).collect();
-        let Some(&first) = widths.iter().max_by_key(|width| (widths.iter().filter(|w| w == width).count(), **width))
+        let Some(&first) =
+            widths.iter().max_by_key(|width| (widths.iter().filter(|w| w == width).count(), **width))
         else {
             continue;
         };
@@ -67,7 +68,11 @@ fn head(text: &str) -> &str {
 }
 
 fn reader(text: &str, delimiter: u8) -> csv::Reader<&[u8]> {
-    csv::ReaderBuilder::new().delimiter(delimiter).has_headers(false).flexible(true).from_reader(text.as_bytes())
+    csv::ReaderBuilder::new()
+        .delimiter(delimiter)
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(text.as_bytes())
 }
 
 pub(crate) fn read(
@@ -78,7 +83,9 @@ pub(crate) fn read(
     let text = text.trim_start_matches('\u{feff}');
     // Excel's own hint for its separator is no row of the data, though it is one of the file.
     let (text, mut number) = match text.split_once('\n') {
-        Some((hint, rest)) if hint.trim().len() == 5 && hint.to_ascii_lowercase().starts_with("sep=") => (rest, 1),
+        Some((hint, rest)) if hint.trim().len() == 5 && hint.to_ascii_lowercase().starts_with("sep=") => {
+            (rest, 1)
+        }
         _ => (text, 0),
     };
     let mut reader = reader(text, delimiter);
@@ -118,14 +125,22 @@ mod tests {
     #[test]
     fn encodings_and_separators() {
         let table = |separator: &str| {
-            [["房号", "费用"].join(separator), ["3-1201", "1,5元；滞纳金"].map(|cell| format!("\"{cell}\"")).join(separator)]
-                .join("\r\n")
+            [
+                ["房号", "费用"].join(separator),
+                ["3-1201", "1,5元；滞纳金"].map(|cell| format!("\"{cell}\"")).join(separator),
+            ]
+            .join("\r\n")
         };
-        let wanted = vec![(1, vec!["房号".to_owned(), "费用".to_owned()]), (2, vec!["3-1201".to_owned(), "1,5元；滞纳金".to_owned()])];
+        let wanted = vec![
+            (1, vec!["房号".to_owned(), "费用".to_owned()]),
+            (2, vec!["3-1201".to_owned(), "1,5元；滞纳金".to_owned()]),
+        ];
         for separator in [",", "\t", ";"] {
             let text = table(separator);
             let utf16 = |big: bool| -> Vec<u8> {
-                text.encode_utf16().flat_map(|unit| if big { unit.to_be_bytes() } else { unit.to_le_bytes() }).collect()
+                text.encode_utf16()
+                    .flat_map(|unit| if big { unit.to_be_bytes() } else { unit.to_le_bytes() })
+                    .collect()
             };
             let files: Vec<(Vec<u8>, &str)> = vec![
                 (text.clone().into_bytes(), "UTF-8"),

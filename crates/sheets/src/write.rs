@@ -23,7 +23,10 @@ pub struct Writer {
 
 impl std::fmt::Debug for Writer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Writer").field("columns", &self.columns).field("next", &self.next).finish_non_exhaustive()
+        f.debug_struct("Writer")
+            .field("columns", &self.columns)
+            .field("next", &self.next)
+            .finish_non_exhaustive()
     }
 }
 
@@ -50,7 +53,8 @@ impl Writer {
 
     fn begin(&mut self) -> Result<(), XlsxError> {
         self.sheets += 1;
-        let name = if self.sheets == 1 { self.name.clone() } else { format!("{} {}", self.name, self.sheets) };
+        let name =
+            if self.sheets == 1 { self.name.clone() } else { format!("{} {}", self.name, self.sheets) };
         let sheet = self.book.add_worksheet_with_constant_memory()?;
         sheet.set_name(name)?;
         sheet.set_freeze_panes(1, 0)?;
@@ -100,6 +104,7 @@ impl Writer {
 
 /// What Excel takes as the name of a sheet.
 fn sheet_name(name: &str) -> String {
-    let fits: String = name.chars().filter(|c| !"[]:*?/\\'".contains(*c) && !c.is_control()).take(25).collect();
+    let fits: String =
+        name.chars().filter(|c| !"[]:*?/\\'".contains(*c) && !c.is_control()).take(25).collect();
     if fits.trim().is_empty() { "Sheet1".to_owned() } else { fits.trim().to_owned() }
 }

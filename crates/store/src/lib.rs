@@ -25,6 +25,7 @@ pub mod templates;
 #[cfg(all(unix, any(test, feature = "testing")))]
 pub mod testing;
 pub mod tokens;
+pub mod uploads;
 
 pub use error::{OpenError, StoreError};
 pub use secrets::MasterKey;

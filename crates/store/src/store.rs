@@ -168,6 +168,11 @@ impl Store {
         &self.path
     }
 
+    /// The directory that it lies in: what is written for a moment stands there too.
+    pub fn directory(&self) -> &Path {
+        self.path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    }
+
     /// News of work, for the lanes' owner.
     pub fn hints(&self) -> &Hints {
         &self.hints

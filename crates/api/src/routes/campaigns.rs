@@ -33,7 +33,7 @@ pub(crate) struct CampaignBody {
     name: String,
     /// The template's id at WeChat.
     template_id: String,
-    /// Values by key, with placeholders: {{column}}, {{fee|money}}, {{day|date}}, {{at|time}}, {{who|default:业主}}.
+    /// Values by key; those that an upload's mapping fills may be left out. Placeholders: {{column}}, {{fee|money}}, {{day|date}}, {{at|time}}, {{who|default:业主}}.
     #[schema(value_type = Object, example = json!({"thing8": "物业费 {{fee|money}} 元"}))]
     data: Value,
     /// The page that the card opens; values of placeholders are URL-encoded.
@@ -42,7 +42,8 @@ pub(crate) struct CampaignBody {
     miniprogram_state: Option<String>,
     /// zh_CN (default), en_US, zh_HK or zh_TW.
     lang: Option<String>,
-    /// {"kind":"subscribers"}, {"kind":"segment","tags":[…],"where":{…}} or {"kind":"recipients","recipients":[{"to":…,"vars":{…}}]}.
+    /// {"kind":"subscribers"}, {"kind":"segment","tags":[…],"where":{…}}, {"kind":"recipients","recipients":[{"to":…,"vars":{…}}]} or
+    /// {"kind":"upload","upload_id":…}.
     #[schema(value_type = Object, example = json!({"kind": "subscribers"}))]
     audience: Value,
     /// Not before this (RFC 3339 with an offset).

@@ -9,6 +9,7 @@ mod subscribers;
 mod subscriptions;
 mod templates;
 mod tokens;
+mod uploads;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -49,6 +50,9 @@ pub(crate) fn all() -> OpenApiRouter<Api> {
         .routes(routes!(campaigns::resend_failed))
         .routes(routes!(campaigns::progress))
         .routes(routes!(results::results))
+        .routes(routes!(uploads::list, uploads::add))
+        .routes(routes!(uploads::show, uploads::change, uploads::remove))
+        .routes(routes!(uploads::blank))
         .routes(routes!(callbacks::list))
         .routes(routes!(callbacks::show))
         .routes(routes!(callbacks::replay))

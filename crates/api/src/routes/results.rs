@@ -8,7 +8,7 @@ use bytes::Bytes;
 use domain::message::List;
 use futures::{Stream, StreamExt};
 use serde::Deserialize;
-use service::campaigns::Line;
+use service::campaigns::{Line, ListColumn, TOLD};
 use service::problem::FieldError;
 use service::{Problem, Scope};
 
@@ -24,7 +24,7 @@ pub(crate) struct ResultsQuery {
     list: Option<String>,
 }
 
-/// What became of each recipient. CSV with `Accept: text/csv`, else one JSON array; everybody unless `list` is given.
+/// What became of each recipient. CSV with `Accept: text/csv`, XLSX with its own type, else one JSON array; everybody unless `list` is given.
 #[utoipa::path(get, path = "/apps/{app_id}/campaigns/{id}/results",
     params(("app_id" = String, Path, description = "AppID"), ("id" = String, Path, description = "The campaign's id"), ("list" = Option<String>, Query, description = "sent, not_sent or unknown; everybody unless given")),
     responses((status = 200, description = "The list", content((Vec<Line> = "application/json"), (String = "text/csv"))), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
@@ -45,9 +45,13 @@ pub(crate) async fn results(
     })?;
     let service = access.service();
     let (stored, lines) = service.campaign_results(&app, campaign_id(&campaign)?, list).await?;
+    let name = format!("campaign-{}-{}", stored.number, query.list.as_deref().unwrap_or("all"));
+    if csv::workbook_wanted(&headers) {
+        let columns = service.list_columns(&stored).await?;
+        return Ok(workbook(&name, service.results_workbook(&name, columns, lines).await?));
+    }
     if csv::wanted(&headers) {
         let columns = service.list_columns(&stored).await?;
-        let name = format!("campaign-{}-{}", stored.number, query.list.as_deref().unwrap_or("all"));
         return Ok(table(&name, columns, lines));
     }
     Ok(array(lines))
@@ -55,10 +59,21 @@ pub(crate) async fn results(
 
 type Lines = Result<Vec<Line>, Problem>;
 
-fn table(name: &str, columns: Vec<String>, lines: impl Stream<Item = Lines> + Send + 'static) -> Response {
+/// A whole XLSX.
+pub(crate) fn workbook(name: &str, bytes: Vec<u8>) -> Response {
+    let disposition = format!("attachment; filename=\"{name}.xlsx\"");
+    ([(header::CONTENT_TYPE, csv::XLSX.to_owned()), (header::CONTENT_DISPOSITION, disposition)], bytes)
+        .into_response()
+}
+
+fn table(
+    name: &str,
+    columns: Vec<ListColumn>,
+    lines: impl Stream<Item = Lines> + Send + 'static,
+) -> Response {
     let mut head = vec!["row"];
-    head.extend(columns.iter().map(String::as_str));
-    head.extend(["to", "external_id", "state", "reason", "errcode", "at"]);
+    head.extend(columns.iter().map(|column| column.header.as_str()));
+    head.extend(TOLD);
     let head = csv::head(&head);
     let rows = lines.map(move |page| page.map(|lines| Bytes::from(csv::results(&columns, &lines))));
     csv::response(name, futures::stream::once(std::future::ready(Ok(head))).chain(rows))

@@ -8,6 +8,8 @@ use anyhow::{Context, anyhow, ensure};
 use serde_json::{Value, json};
 use service::campaigns::CampaignRequest;
 use service::{App, Service};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Connection, Row};
 use uuid::Uuid;
 
 /// The template whose subscribers a campaign is for; the other one has a million of them.
@@ -56,7 +58,22 @@ pub(crate) async fn crowd(service: &Service, app: &App, people: usize) -> anyhow
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         }
     }
-    Ok(())
+    calm(service.store().path()).await
+}
+
+/// Waits until what was written is where it belongs: the disk's work for the crowd is not the campaign's.
+async fn calm(path: &std::path::Path) -> anyhow::Result<()> {
+    let mut db = SqliteConnectOptions::new().filename(path).connect().await?;
+    loop {
+        let row = sqlx::query("pragma wal_checkpoint(passive)").fetch_one(&mut db).await?;
+        if row.try_get::<i64, _>(1)? == row.try_get::<i64, _>(2)? {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    db.close().await?;
+    let path = path.to_owned();
+    Ok(tokio::task::spawn_blocking(move || std::fs::File::open(path)?.sync_all()).await??)
 }
 
 /// Waits until it is finished, and that everybody was sent to.

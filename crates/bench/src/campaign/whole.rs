@@ -30,6 +30,9 @@ pub(crate) struct Arguments {
     /// Runs of each kind.
     #[arg(long, default_value_t = 3)]
     runs: usize,
+    /// Which kinds: plain, receipts, far, crowded. What goes on beside the crowd is compared with plain.
+    #[arg(long, value_delimiter = ',', default_value = "plain,receipts,far,crowded")]
+    kinds: Vec<String>,
     /// One JSON object per figure instead of the table.
     #[arg(long)]
     json: bool,
@@ -56,13 +59,22 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     for number in 1..=arguments.runs {
         let beside = clients.block_on(bare(&base, &world, 64, Duration::from_secs(10)))?;
         note(&format!("run {number}: bare hyper loop {beside:.0}/s"));
-        for (figure, with_receipts, delay) in
-            [(&mut plain, false, None), (&mut receipts, true, None), (&mut far, false, Some(FAR))]
-        {
+        let asked = |kind: &str| arguments.kinds.iter().any(|asked| asked == kind);
+        for (kind, figure, with_receipts, delay) in [
+            ("plain", &mut plain, false, None),
+            ("receipts", &mut receipts, true, None),
+            ("far", &mut far, false, Some(FAR)),
+        ] {
+            if !asked(kind) {
+                continue;
+            }
             set(&sim, None, delay)?;
             let rate = servers.block_on(one(arguments, &world, &sim, (with_receipts, false)))?;
             figure.add(rate, if delay.is_some() { reachable } else { beside });
             set(&sim, None, None)?;
+        }
+        if !asked("crowded") {
+            continue;
         }
         let alone = plain.runs.last().copied().unwrap_or(f64::NAN);
         crowded.add(servers.block_on(one(arguments, &world, &sim, (false, true)))?, alone);
@@ -70,7 +82,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if median(&plain.beside) < FAST_ENOUGH {
         note(&format!("VOID: the bare loop reached fewer than {FAST_ENOUGH} a second"));
     }
-    print("campaign", &[plain, receipts, far, crowded], arguments.json);
+    let figures: Vec<Figure> =
+        [plain, receipts, far, crowded].into_iter().filter(|figure| !figure.runs.is_empty()).collect();
+    print("campaign", &figures, arguments.json);
     wechats.block_on(serving.stop());
     Ok(())
 }

@@ -11,6 +11,7 @@ mod send;
 mod serve;
 mod simulator;
 mod templates;
+pub(crate) mod upload;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -39,6 +40,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Send(send) => return send::run(&global, send).await,
         Command::Templates(templates) => templates::run(&global, templates).await?,
         Command::Subscriber(command) => people::subscriber(&global, command).await?,
+        Command::Upload(command) => upload::run(&global, command).await?,
         Command::Ledger(command) => ledger::run(&global, command).await?,
         Command::Guest(command) => people::guest(&global, command).await?,
         Command::Campaign(command) => return campaign::run(&global, command).await,

@@ -101,8 +101,14 @@ impl Service {
             asked[&name] = value;
         }
         let request: CampaignRequest = serde_json::from_value(asked).map_err(|error| unreadable(&error))?;
-        let kept =
-            matches!(&request.audience, Audience::Recipients { recipients, .. } if recipients.is_empty());
+        let before: Option<Audience> = serde_json::from_str(&stored.asked.audience).ok();
+        let kept = match &request.audience {
+            Audience::Recipients { recipients, .. } => recipients.is_empty(),
+            Audience::Upload { upload_id, .. } => {
+                matches!(&before, Some(Audience::Upload { upload_id: same, .. }) if same == upload_id)
+            }
+            _ => false,
+        };
         let by = stored.asked.created_by.clone();
         let mut checked =
             self.checked_campaign(app, request, &by, stored.asked.list.filter(|_| kept)).await?;
@@ -199,12 +205,13 @@ impl Service {
     async fn checked_campaign(
         &self,
         app: &App,
-        request: CampaignRequest,
+        mut request: CampaignRequest,
         by: &str,
         kept: Option<Uuid>,
     ) -> Result<Checked, Problem> {
         let now = self.now();
         let mut errors = Vec::new();
+        let uploaded = self.take_upload(app, &mut request, kept, &mut errors).await?;
         let name = request.name.trim().to_owned();
         if name.is_empty() || name.chars().count() > NAME {
             errors.push(FieldError::new(
@@ -269,13 +276,46 @@ impl Service {
             lang,
             audience: serde_json::to_string(&audience).unwrap_or_default(),
             options: serde_json::to_string(&request.options).unwrap_or_default(),
-            list: if list.is_some() { Some(self.new_campaign_id()) } else { kept },
+            list: if list.is_some() { Some(self.new_campaign_id()) } else { uploaded.or(kept) },
             send_at,
             expire_at,
             created_by: by.to_owned(),
             created_at: now,
         };
         Ok(Checked { new, list })
+    }
+
+    /// The list of an upload, where one is the audience; its mapping fills the fields that are not given.
+    async fn take_upload(
+        &self,
+        app: &App,
+        request: &mut CampaignRequest,
+        kept: Option<Uuid>,
+        errors: &mut Vec<FieldError>,
+    ) -> Result<Option<Uuid>, Problem> {
+        let Audience::Upload { upload_id, count } = &mut request.audience else { return Ok(None) };
+        let (upload, asked, report) = match self.ready_upload(app, upload_id).await? {
+            Ok(found) => found,
+            // The file may be gone, the rows are the campaign's.
+            Err(_) if kept.is_some() => return Ok(kept),
+            Err(error) => {
+                errors.push(error);
+                return Ok(None);
+            }
+        };
+        *count = i64::try_from(report.messages + (report.rows - report.valid)).ok();
+        if asked.template_id.as_ref().is_some_and(|id| *id != request.template_id) {
+            errors.push(FieldError::new(
+                "/template_id",
+                "other_template",
+                "上传的表是按另一个模板检查的；请用同一个模板，或重新设置上传的 template_id。",
+                "The upload was checked for another template; use that one, or set the upload's template_id again.",
+            ));
+        }
+        for (field, column) in report.mapping.fields {
+            request.data.entry(field).or_insert_with(|| format!("{{{{{column}}}}}").into());
+        }
+        Ok(Some(upload.list))
     }
 
     async fn check_audience(
@@ -294,15 +334,8 @@ impl Service {
                 let list = listed(app, recipients, errors);
                 Ok((Audience::Recipients { recipients: Vec::new(), count: Some(count) }, Some(list)))
             }
-            Audience::Upload { upload_id } => {
-                errors.push(FieldError::new(
-                    "/audience/upload_id",
-                    "unknown_upload",
-                    format!("没有上传文件 {upload_id}。"),
-                    format!("There is no upload {upload_id}."),
-                ));
-                Ok((Audience::Subscribers {}, None))
-            }
+            // Its rows are a list already.
+            Audience::Upload { .. } => Ok((audience, None)),
             Audience::Segment { tags, condition } => {
                 if let Some(Err(error)) = condition.as_ref().map(Segment::parse) {
                     errors.push(FieldError::new(
@@ -425,6 +458,7 @@ fn listed(app: &App, recipients: Vec<Listed>, errors: &mut Vec<FieldError>) -> V
         };
         rows.push(ListedRecipient {
             row: i64::try_from(at + 1).unwrap_or(i64::MAX),
+            sheet_row: None,
             kind,
             given,
             vars: serde_json::to_string(&listed.vars).unwrap_or_else(|_| "{}".to_owned()),

@@ -11,6 +11,7 @@ mod request;
 mod results;
 mod trial;
 mod view;
+mod workbook;
 
 pub use acts::{Resend, Resendable};
 pub use draft::Drafted;
@@ -18,9 +19,10 @@ pub use forecast::Forecast;
 pub use live::{Campaigns, Live};
 pub use recipients::{Candidate, Made, Materials};
 pub use request::{Audience, CampaignRequest, ListedTo, Options, WindowRequest};
-pub use results::{Line, ListName};
+pub use results::{Line, ListColumn, ListName};
 pub use trial::{DryRun, Sample};
 pub use view::{CampaignView, CountsView};
+pub use workbook::TOLD;
 
 use domain::campaign::Wrong;
 use store::campaigns::StoredCampaign;

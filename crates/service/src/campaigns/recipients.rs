@@ -338,7 +338,10 @@ impl Service {
             .map(|line| {
                 let (openid, wrong) = match found.get(&line.row) {
                     Some(Ok(openid)) => (openid.clone(), None),
-                    Some(Err(wrong)) => (Some(line.given.clone()), Some(wrong.clone())),
+                    Some(Err(wrong)) if line.kind == ListKind::Openid => {
+                        (Some(line.given.clone()), Some(wrong.clone()))
+                    }
+                    Some(Err(wrong)) => (None, Some(wrong.clone())),
                     None => (None, None),
                 };
                 let mut own =
@@ -374,6 +377,9 @@ impl Service {
                 }
                 ListKind::Openid => {
                     found.insert(line.row, Err("to: invalid_openid".to_owned()));
+                }
+                ListKind::Wrong(what) => {
+                    found.insert(line.row, Err(what.clone()));
                 }
                 ListKind::ExternalId => wanted.entry("external_id".to_owned()).or_default().push(line),
                 ListKind::Attribute(name) => wanted.entry(name.clone()).or_default().push(line),

@@ -16,7 +16,8 @@ pub struct CampaignRequest {
     pub name: String,
     /// Which template.
     pub template_id: String,
-    /// Values by key, with placeholders.
+    /// Values by key, with placeholders. Of an upload's fields the mapped columns, unless given.
+    #[serde(default)]
     pub data: BTreeMap<String, Value>,
     /// The page that the card opens, with placeholders.
     #[serde(default)]
@@ -106,6 +107,9 @@ pub enum Audience {
     Upload {
         /// Which.
         upload_id: String,
+        /// How many messages it makes, where that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        count: Option<i64>,
     },
 }
 

@@ -49,7 +49,9 @@ impl From<ResultRow> for Line {
     fn from(row: ResultRow) -> Self {
         let (external_id, given) = match row.given {
             Some((kind, given)) if kind == "openid" => (None, Some(given)),
-            Some((_, given)) => (Some(given), None),
+            Some((kind, given)) if kind == "external_id" => (Some(given), None),
+            // The key of another column stands in that column.
+            Some((_, given)) => (None, Some(given)),
             None => (None, None),
         };
         let reason = match (row.reason, row.errmsg) {
@@ -70,6 +72,15 @@ impl From<ResultRow> for Line {
     }
 }
 
+/// A column of the list that a campaign was made of.
+#[derive(Debug, Clone)]
+pub struct ListColumn {
+    /// What stands above it.
+    pub header: String,
+    /// Its name among the values.
+    pub name: String,
+}
+
 /// A lane on its way.
 struct Reading {
     lane: Lane,
@@ -83,12 +94,18 @@ impl Service {
     ///
     /// # Errors
     /// Where the database is away.
-    pub async fn list_columns(&self, campaign: &StoredCampaign) -> Result<Vec<String>, Problem> {
+    pub async fn list_columns(&self, campaign: &StoredCampaign) -> Result<Vec<ListColumn>, Problem> {
         let Some(list) = campaign.asked.list else { return Ok(Vec::new()) };
+        if let Some(columns) = self.sheet_columns(campaign.asked.app, list).await? {
+            return Ok(columns);
+        }
         let (mut seen, mut columns, mut after) = (BTreeSet::new(), Vec::new(), 0);
         loop {
             let lines = self.store.listed(list, after, PAGE).await?;
-            let Some(last) = lines.last() else { return Ok(columns) };
+            let Some(last) = lines.last() else {
+                let named = |name: String| ListColumn { header: name.clone(), name };
+                return Ok(columns.into_iter().map(named).collect());
+            };
             after = last.row;
             for line in &lines {
                 let vars: Map<String, Value> = serde_json::from_str(&line.vars).unwrap_or_default();

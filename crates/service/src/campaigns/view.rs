@@ -175,8 +175,9 @@ impl Service {
         let audience: Value = serde_json::from_str(&stored.asked.audience).unwrap_or_default();
         let options: Options = serde_json::from_str(&stored.asked.options).unwrap_or_default();
         if stored.started_at.is_none()
-            && let Ok(Audience::Recipients { count: Some(count), .. }) =
-                serde_json::from_value(audience.clone())
+            && let Ok(
+                Audience::Recipients { count: Some(count), .. } | Audience::Upload { count: Some(count), .. },
+            ) = serde_json::from_value(audience.clone())
         {
             (accounts.recipients, accounts.todo) = (count, count);
         }

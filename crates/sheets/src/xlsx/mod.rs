@@ -102,7 +102,9 @@ impl<'f> Workbook<'f> {
         let limit = self.limits.unpacked;
         let Some(at) = self.zip.index_for_name(path) else { return Ok(None) };
         let file = self.zip.by_index(at).map_err(|error| match error {
-            zip::result::ZipError::UnsupportedArchive(what) if what.contains("assword") => SheetError::Encrypted,
+            zip::result::ZipError::UnsupportedArchive(what) if what.contains("assword") => {
+                SheetError::Encrypted
+            }
             error => SheetError::damaged(&error),
         })?;
         if file.size() > limit {
@@ -111,7 +113,8 @@ impl<'f> Workbook<'f> {
         // What the directory says of the size need not be true.
         let over = std::cell::Cell::new(false);
         let limited = Limited { inner: file, left: limit, over: &over };
-        let mut xml = Reader::from_reader(BufReader::with_capacity(1 << 16, Box::new(limited) as Box<dyn Read + '_>));
+        let mut xml =
+            Reader::from_reader(BufReader::with_capacity(1 << 16, Box::new(limited) as Box<dyn Read + '_>));
         let outcome = read(&mut xml);
         drop(xml);
         if over.get() {

@@ -129,7 +129,10 @@ fn closed(open: &Open, strings: &Strings, styles: &Styles) -> Cell {
     match open.kind.as_deref() {
         Some("s") => Cell::text(text.trim().parse().ok().and_then(|at| strings.get(at)).unwrap_or_default()),
         Some("str" | "inlineStr" | "d") => Cell::text(text),
-        Some("b") => Cell { text: if text.trim() == "1" { "TRUE" } else { "FALSE" }.to_owned(), value: Value::Truth(text.trim() == "1") },
+        Some("b") => Cell {
+            text: if text.trim() == "1" { "TRUE" } else { "FALSE" }.to_owned(),
+            value: Value::Truth(text.trim() == "1"),
+        },
         Some("e") => Cell { text: text.trim().to_owned(), value: Value::Fault },
         _ => match text.trim().parse::<f64>() {
             Ok(number) => styles.shown(number, open.style),
@@ -144,7 +147,10 @@ fn reference(name: &str) -> Option<(u32, u32)> {
     let split = name.find(|c: char| c.is_ascii_digit())?;
     let (letters, digits) = name.split_at(split);
     let column = letters.bytes().try_fold(0u32, |sum, letter| {
-        letter.is_ascii_alphabetic().then(|| sum.checked_mul(26)?.checked_add(u32::from(letter.to_ascii_uppercase() - b'A') + 1)).flatten()
+        letter
+            .is_ascii_alphabetic()
+            .then(|| sum.checked_mul(26)?.checked_add(u32::from(letter.to_ascii_uppercase() - b'A') + 1))
+            .flatten()
     })?;
     Some((column.checked_sub(1)?, digits.parse().ok()?))
 }

@@ -112,7 +112,10 @@ pub(crate) fn shown(number: f64, code: &str, since_1904: bool) -> Cell {
 
 /// Numbers that a format would round to powers of ten are shown in full: nobody writes 1.38E+10 on a card, or looks for it.
 fn plain(number: f64, code: &str) -> String {
-    let general = code.eq_ignore_ascii_case("General") || code == "@" || ["E+", "E-", "e+", "e-"].iter().any(|power| code.contains(power)) || code.contains("DBNum");
+    let general = code.eq_ignore_ascii_case("General")
+        || code == "@"
+        || ["E+", "E-", "e+", "e-"].iter().any(|power| code.contains(power))
+        || code.contains("DBNum");
     if general {
         // Fifteen digits are what Excel keeps; more of them are the error of a sum.
         let rounded: f64 = format!("{number:.14e}").parse().unwrap_or(number);
@@ -121,7 +124,10 @@ fn plain(number: f64, code: &str) -> String {
     // The part for the others (negative, zero, words) is not asked where it does not matter.
     let first = code.split(';').next().unwrap_or(code);
     let written = |number: f64, code: &str| {
-        ssfmt::format_default(number, code).ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+        ssfmt::format_default(number, code)
+            .ok()
+            .map(|text| text.trim().to_owned())
+            .filter(|text| !text.is_empty())
     };
     if number > 0.0 {
         written(number, first).unwrap_or_else(|| number.to_string())
@@ -154,7 +160,9 @@ fn marks(code: &str) -> Vec<char> {
             }
             ';' => break,
             'G' | 'g' if code.to_ascii_lowercase().contains("general") => return Vec::new(),
-            'y' | 'Y' | 'm' | 'M' | 'd' | 'D' | 'h' | 'H' | 's' | 'S' => marks.push(sign.to_ascii_lowercase()),
+            'y' | 'Y' | 'm' | 'M' | 'd' | 'D' | 'h' | 'H' | 's' | 'S' => {
+                marks.push(sign.to_ascii_lowercase())
+            }
             _ => {}
         }
     }
@@ -170,7 +178,12 @@ fn in_order(code: &str, marks: &[char]) -> String {
     }
     let place = |mark: char| marks.iter().position(|found| *found == mark);
     let lower = code.to_ascii_lowercase();
-    if place('y') < place('m') && place('m') < place('d') && lower.contains("yyyy") && !lower.contains("mmm") && !lower.contains("ddd") {
+    if place('y') < place('m')
+        && place('m') < place('d')
+        && lower.contains("yyyy")
+        && !lower.contains("mmm")
+        && !lower.contains("ddd")
+    {
         return code.split(';').next().unwrap_or(code).to_owned();
     }
     if has('h') { "yyyy-mm-dd hh:mm".to_owned() } else { "yyyy-mm-dd".to_owned() }

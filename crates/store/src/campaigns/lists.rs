@@ -19,6 +19,8 @@ pub enum ListKind {
     ExternalId,
     /// By an attribute of this name.
     Attribute(String),
+    /// Not at all: what is wrong with the line, in a word. It ends without an attempt.
+    Wrong(String),
 }
 
 /// One line of a list.
@@ -26,6 +28,8 @@ pub enum ListKind {
 pub struct ListedRecipient {
     /// The line, from 1.
     pub row: i64,
+    /// The number of its row in the sheet, where that differs.
+    pub sheet_row: Option<i64>,
     /// How the recipient is named.
     pub kind: ListKind,
     /// The name.
@@ -40,6 +44,7 @@ impl ListKind {
             Self::Openid => "openid".to_owned(),
             Self::ExternalId => "external_id".to_owned(),
             Self::Attribute(name) => format!("attribute:{name}"),
+            Self::Wrong(what) => format!("wrong:{what}"),
         }
     }
 
@@ -47,16 +52,17 @@ impl ListKind {
         Ok(match word {
             "openid" => Self::Openid,
             "external_id" => Self::ExternalId,
-            _ => Self::Attribute(
-                word.strip_prefix("attribute:").ok_or(StoreError::Corrupt("recipient.kind"))?.to_owned(),
-            ),
+            _ => match word.split_once(':') {
+                Some(("attribute", name)) => Self::Attribute(name.to_owned()),
+                Some(("wrong", what)) => Self::Wrong(what.to_owned()),
+                _ => return Err(StoreError::Corrupt("recipient.kind")),
+            },
         })
     }
 }
 
-const INSERT: &str = "insert into recipient (list, row, kind, given, vars)";
-const READ: &str =
-    "select row, kind, given, vars from recipient where list = $1 and row > $2 order by row limit $3";
+const INSERT: &str = "insert into recipient (list, row, sheet_row, kind, given, vars)";
+const READ: &str = "select row, sheet_row, kind, given, vars from recipient where list = $1 and row > $2 order by row limit $3";
 
 impl Store {
     /// Keeps a list. One that is given up half-way is nobody's, and goes with [`Store::remove_list`].
@@ -92,9 +98,10 @@ impl Store {
             .map(|row| {
                 Ok(ListedRecipient {
                     row: row.try_get(0)?,
-                    kind: ListKind::of(row.try_get(1)?)?,
-                    given: row.try_get(2)?,
-                    vars: row.try_get(3)?,
+                    sheet_row: row.try_get(1)?,
+                    kind: ListKind::of(row.try_get(2)?)?,
+                    given: row.try_get(3)?,
+                    vars: row.try_get(4)?,
                 })
             })
             .collect()
@@ -109,7 +116,7 @@ impl Store {
         Ok(query.bind(list.as_bytes().to_vec()).fetch_one(&self.readers).await?)
     }
 
-    /// Forgets a list that no campaign has.
+    /// Forgets a list that no campaign and no upload has.
     ///
     /// # Errors
     /// Where the database is away.
@@ -118,7 +125,8 @@ impl Store {
             .cold_bulk(move |db, _| {
                 Box::pin(async move {
                     sqlx::query(
-                        "delete from recipient where list = $1 and not exists (select 1 from campaign where list = $1)",
+                        "delete from recipient where list = $1 and not exists (select 1 from campaign where list = $1)
+                             and not exists (select 1 from upload where list = $1)",
                     )
                     .bind(list.as_bytes().to_vec())
                     .execute(db)
@@ -136,11 +144,12 @@ async fn insert(
     rows: Vec<ListedRecipient>,
 ) -> Result<(), StoreError> {
     let rows: Vec<_> = rows.into_iter().map(|row| (row.kind.word(), row)).collect();
-    let statement = values::statement(INSERT, 5, rows.len(), "");
-    values::bound(statement, 5, &rows, |query, (kind, row)| {
+    let statement = values::statement(INSERT, 6, rows.len(), "");
+    values::bound(statement, 6, &rows, |query, (kind, row)| {
         query
             .bind(list.as_bytes().as_slice())
             .bind(row.row)
+            .bind(row.sheet_row)
             .bind(kind.as_str())
             .bind(row.given.as_str())
             .bind(row.vars.as_str())

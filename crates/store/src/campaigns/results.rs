@@ -46,7 +46,7 @@ pub enum ResultFilter {
 }
 
 const PAGE: &str = "
-select s.id, m.row, m.openid, r.kind, r.given, r.vars, s.state, s.reason, s.errcode, coalesce(s.receipt_status, s.errmsg),
+select s.id, coalesce(r.sheet_row, m.row), m.openid, r.kind, r.given, r.vars, s.state, s.reason, s.errcode, coalesce(s.receipt_status, s.errmsg),
     coalesce(s.receipt_at, s.attempt_at, s.due_at), m.queue = $3 and m.lane = $4
 from (select id, queue, lane, openid, row from message where id > $1 and id <= $2 order by id limit $5) m
 join message_state s on s.id = m.id left join recipient r on r.list = $6 and r.row = m.row

@@ -80,9 +80,9 @@ pub(crate) async fn open(path: &Path, worker: bool) -> Result<Opened, OpenError>
 }
 
 /// The writer's pages in memory, 64 MiB, in SQLite's way of saying it.
-const CACHE: &str = "-65536";
+const CACHE: &str = "-49152";
 /// A reader's, 8 MiB: there are several, and behind them is the system's cache of the file.
-const READERS_CACHE: &str = "-8192";
+const READERS_CACHE: &str = "-4096";
 
 fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()

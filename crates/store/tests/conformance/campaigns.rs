@@ -115,6 +115,7 @@ impl World {
             let rows = (1..=12)
                 .map(|row| ListedRecipient {
                     row,
+                    sheet_row: None,
                     kind: ListKind::Openid,
                     given: person(self.chance(PEOPLE)),
                     vars: "{}".into(),

@@ -70,6 +70,9 @@ pub(crate) enum Campaign {
         /// sent, not_sent or unknown; everybody unless given
         #[arg(long)]
         list: Option<String>,
+        /// Writes XLSX to this file instead
+        #[arg(long, value_name = "FILE")]
+        xlsx: Option<PathBuf>,
     },
     /// Shows its progress until it ends
     Watch(Named),
@@ -111,6 +114,9 @@ pub(crate) struct Create {
     /// A CSV whose column openid or external_id names them; its other columns are placeholders. - is standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) recipients: Option<PathBuf>,
+    /// A spreadsheet that was uploaded and is ready (hongyan upload)
+    #[arg(long, value_name = "ID", conflicts_with_all = ["recipients", "tags", "condition", "subscribers"])]
+    pub(crate) upload: Option<String>,
     /// Not before this (RFC 3339 with an offset)
     #[arg(long, value_name = "TIME")]
     pub(crate) send_at: Option<String>,

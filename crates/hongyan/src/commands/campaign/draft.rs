@@ -14,9 +14,10 @@ use crate::locale::say;
 const NAMED_BY: [&str; 3] = ["openid", "to", "external_id"];
 
 pub(super) fn request(create: Create) -> anyhow::Result<CampaignRequest> {
+    let uploaded = create.upload.as_ref().map(|id| json!({ "kind": "upload", "upload_id": id }));
     let audience = match (&create.recipients, create.tags.is_empty() && create.condition.is_none()) {
         (Some(file), _) => json!({ "kind": "recipients", "recipients": recipients(file)? }),
-        (None, true) => json!({ "kind": "subscribers" }),
+        (None, true) => uploaded.unwrap_or_else(|| json!({ "kind": "subscribers" })),
         (None, false) => {
             let condition: Option<Value> = create
                 .condition

@@ -102,10 +102,10 @@ pub(crate) async fn run(global: &Global, command: Campaign) -> anyhow::Result<Ex
             let (app, id) = named.open(&service).await?;
             service.remove_campaign(&app, id).await?;
         }
-        Campaign::Results { named, list } => {
+        Campaign::Results { named, list, xlsx } => {
             let (app, id) = named.open(&service).await?;
             let list = list.as_deref().map(str::parse::<List>).transpose()?;
-            results::print(global, &service, &app, id, list).await?;
+            results::print(global, &service, (&app, id), list, xlsx.as_deref()).await?;
         }
         Campaign::Watch(named) => {
             let (app, id) = named.open(&service).await?;
