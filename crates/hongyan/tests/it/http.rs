@@ -13,6 +13,7 @@ pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) headers: http::HeaderMap,
     pub(crate) text: String,
+    pub(crate) bytes: Bytes,
 }
 
 impl Reply {
@@ -47,5 +48,6 @@ pub(crate) async fn try_call(
         status: parts.status.as_u16(),
         headers: parts.headers,
         text: String::from_utf8_lossy(&bytes).into_owned(),
+        bytes,
     })
 }

@@ -28,5 +28,6 @@ mod relay;
 mod soak;
 mod target;
 mod token_source;
+mod uploads;
 mod walk;
 mod world;

@@ -94,15 +94,20 @@ fn simple(name: &str) -> String {
 fn key(app: &App, columns: &[Column]) -> Option<KeyColumn> {
     let attributes =
         app.settings.attributes.iter().filter(|(_, kind)| kind.key).map(|(name, _)| name.as_str());
-    for by in ["openid", "external_id"].into_iter().chain(attributes) {
+    let known = ["openid", "external_id"].into_iter().chain(attributes);
+    let called = |by: &str| {
         let aliases = ALIASES.iter().find(|(name, _)| *name == by).map_or(&[][..], |(_, aliases)| aliases);
-        let called = |column: &&Column| {
+        columns.iter().enumerate().find(|(_, column)| {
             let name = simple(&column.header);
             name == simple(by) || aliases.iter().any(|alias| simple(alias) == name)
-        };
-        if let Some(column) = columns.iter().find(called) {
-            return Some(KeyColumn { column: column.name.clone(), by: by.to_owned() });
-        }
+        })
+    };
+    // The fullest, and of those the first: a column of telephones may be filled in for a few only.
+    let best = known
+        .filter_map(|by| called(by).map(|(at, column)| (by, at, column)))
+        .max_by_key(|(_, at, column)| (column.samples.len(), std::cmp::Reverse(*at)));
+    if let Some((by, _, column)) = best {
+        return Some(KeyColumn { column: column.name.clone(), by: by.to_owned() });
     }
     let openids = |column: &&Column| {
         !column.samples.is_empty()
@@ -204,6 +209,8 @@ pub(super) fn places(
         }
     }
     errors.extend(wrong);
+    // Errors are told in the order of the sheet.
+    found.sort_by_key(|field| field.column);
     if errors.is_empty() { Ok(Places { key, fields: found }) } else { Err(errors) }
 }
 

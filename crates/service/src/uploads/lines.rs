@@ -387,9 +387,10 @@ fn with_zeros(key: &str) -> Vec<String> {
         return Vec::new();
     }
     let mut others: Vec<String> = (1..=ZEROS).map(|zeros| format!("{}{key}", "0".repeat(zeros))).collect();
-    let bare = key.trim_start_matches('0');
-    if bare != key && !bare.is_empty() {
+    let mut fewer = key;
+    while let Some(bare) = fewer.strip_prefix('0').filter(|bare| !bare.is_empty()) {
         others.push(bare.to_owned());
+        fewer = bare;
     }
     others
 }

@@ -82,11 +82,11 @@ impl Peer {
     }
 }
 
-fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers")
 }
 
-fn python() -> PathBuf {
+pub(crate) fn python() -> PathBuf {
     let usual = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/python/bin/python");
     std::env::var_os("HONGYAN_TEST_PYTHON").map_or_else(usual, PathBuf::from)
 }
