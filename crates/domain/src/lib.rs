@@ -11,6 +11,7 @@ pub mod ledger;
 pub mod message;
 pub mod placeholder;
 pub mod retry;
+pub mod schedule;
 pub mod segment;
 pub mod window;
 

@@ -5,10 +5,12 @@ mod campaigns;
 mod dispatcher;
 mod eraser;
 mod relay;
+mod schedules;
 mod sweeper;
 mod told;
 mod unknown;
 mod upkeep;
+mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,13 +33,15 @@ const TICK: Duration = Duration::from_millis(100);
 pub struct Options {
     /// Calls to WeChat at the same time, of one app; all together twice as many.
     pub slots: usize,
+    /// Whether webhooks may go to private networks.
+    pub private_webhooks: bool,
     /// How long a stop waits for calls under way.
     pub patience: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { slots: 256, patience: Duration::from_secs(8) }
+        Self { slots: 256, private_webhooks: false, patience: Duration::from_secs(8) }
     }
 }
 
@@ -80,6 +84,8 @@ impl Engine {
         tasks.spawn(relay::run(shared.clone()));
         tasks.spawn(upkeep::run(shared.clone()));
         tasks.spawn(eraser::run(shared.clone()));
+        tasks.spawn(schedules::run(shared.clone()));
+        tasks.spawn(webhooks::run(shared.clone()));
         tasks.spawn(campaigns::run(shared.clone(), tasks.clone()));
         tasks.spawn(route_hints(shared.clone(), applier, dispatcher));
         tasks.close();

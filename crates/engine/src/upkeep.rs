@@ -1,6 +1,12 @@
-//! What has to be looked after now and then: the quarantine stays within its bound, callback keys end.
+//! What has to be looked after now and then: the quarantine stays within its bound, callback keys end, files of uploads go,
+//! templates are compared with WeChat's, and quotas are looked at before they end.
 
+use std::collections::HashMap;
 use std::time::Duration;
+
+use domain::Millis;
+use domain::clock::{HOUR, MINUTE};
+use service::App;
 
 use store::StoreError;
 
@@ -9,11 +15,24 @@ use crate::Shared;
 /// Quarantined callbacks that are kept of one app: the newest.
 const QUARANTINE: i64 = 10_000;
 const EVERY: Duration = Duration::from_secs(5);
+/// How often an app's templates are compared with WeChat's, and asked again after a failure.
+const TEMPLATES: Millis = 6 * HOUR;
+/// How often the quota of an app with a budget or a campaign under way is asked for.
+const QUOTA: Millis = 30 * MINUTE;
+const AGAIN: Millis = 10 * MINUTE;
+/// Of a hundred calls that WeChat allows, so few left are told.
+const LOW: i64 = 10;
 
 pub(crate) async fn run(shared: Shared) {
+    let mut asked = Asked::default();
     loop {
         if let Err(error) = look(&shared).await {
             tracing::error!(%error, "upkeep failed; trying again");
+        }
+        let apps = shared.service.apps().all();
+        for app in apps.iter() {
+            asked.templates(&shared, app).await;
+            asked.quota(&shared, app).await;
         }
         tokio::select! {
             () = shared.stop.cancelled() => return,
@@ -25,6 +44,7 @@ pub(crate) async fn run(shared: Shared) {
 async fn look(shared: &Shared) -> Result<(), StoreError> {
     let (service, store) = (&shared.service, shared.service.store());
     store.end_previous_keys(service.now()).await?;
+    store.forget_uploads_before(service.now() - service::uploads::KEPT).await?;
     for app in service.apps().all().iter() {
         let mut dropped = 0;
         loop {
@@ -47,4 +67,74 @@ async fn look(shared: &Shared) -> Result<(), StoreError> {
             .set(store.quarantined(app.number).await? as f64);
     }
     Ok(())
+}
+
+/// When WeChat may be asked next, by app.
+#[derive(Default)]
+struct Asked {
+    templates: HashMap<i64, Millis>,
+    quota: HashMap<i64, Millis>,
+    /// The day on which somebody was told that little is left.
+    told: HashMap<i64, String>,
+}
+
+impl Asked {
+    /// Compares an app's templates with WeChat's, once they were ever read.
+    async fn templates(&mut self, shared: &Shared, app: &App) {
+        let now = shared.service.now();
+        if self.templates.get(&app.number).is_some_and(|next| *next > now) {
+            return;
+        }
+        let last = match shared.service.templates(app).await {
+            Ok(templates) => templates.iter().filter_map(|template| template.synced_at).max(),
+            Err(_) => return,
+        };
+        // Whoever sends first reads them; an app that sends nothing need not.
+        let next = match last {
+            Some(last) if now - last >= TEMPLATES => match shared.service.sync_templates(app).await {
+                Ok(_) => now + TEMPLATES,
+                Err(problem) => {
+                    tracing::warn!(app = app.app_id, %problem, "the templates could not be compared with WeChat's; trying again");
+                    now + AGAIN
+                }
+            },
+            Some(last) => last + TEMPLATES,
+            None => now + AGAIN,
+        };
+        self.templates.insert(app.number, next);
+    }
+
+    /// Warns before WeChat's quota is spent (45009).
+    async fn quota(&mut self, shared: &Shared, app: &App) {
+        let now = shared.service.now();
+        let sends = app.settings.daily_budget.is_some()
+            || shared.service.campaigns().under_way().iter().any(|live| live.stored.asked.app == app.number);
+        if !sends || self.quota.get(&app.number).is_some_and(|next| *next > now) {
+            return;
+        }
+        self.quota.insert(app.number, now + QUOTA);
+        let quota = match shared.service.quota(app).await {
+            Ok(quota) => quota,
+            Err(problem) => {
+                tracing::debug!(app = app.app_id, %problem, "the quota could not be asked for");
+                return;
+            }
+        };
+        #[expect(clippy::cast_precision_loss, reason = "a gauge")]
+        metrics::gauge!("hongyan_quota_remain", "app" => app.app_id.clone()).set(quota.remain as f64);
+        let low = quota.remain * 100 <= quota.daily_limit * LOW;
+        if low && self.told.get(&app.number) != Some(&quota.day) {
+            tracing::warn!(
+                app = app.app_id,
+                remain = quota.remain,
+                limit = quota.daily_limit,
+                "little is left of WeChat's quota"
+            );
+            let body = serde_json::json!({ "quota": "wechat", "remain": quota.remain, "daily_limit": quota.daily_limit, "day": quota.day });
+            match shared.service.store().tell(app.number, "alarm.budget", body.to_string()).await {
+                Ok(()) => drop(self.told.insert(app.number, quota.day)),
+                Err(error) => tracing::error!(%error, "an alarm could not be kept"),
+            }
+        }
+    }
 }

@@ -58,6 +58,14 @@ pub(crate) enum Command {
     /// Shows and corrects the ledger of grants
     #[command(subcommand)]
     Ledger(crate::commands::ledger::Ledger),
+    /// Campaigns that recur
+    #[command(subcommand)]
+    Schedule(crate::commands::operations::Schedule),
+    /// Where events go
+    #[command(subcommand)]
+    Webhook(crate::commands::operations::Webhook),
+    /// What WeChat and the app's budget still allow today
+    Quota(crate::commands::operations::Quota),
     /// Spreadsheets of recipients
     #[command(subcommand)]
     Upload(crate::commands::upload::Upload),

@@ -21,6 +21,7 @@ struct File {
     listen: Option<SocketAddr>,
     public_listen: Option<SocketAddr>,
     master_key_file: Option<PathBuf>,
+    webhooks_allow_private: Option<bool>,
 }
 
 /// What a command works with.
@@ -31,6 +32,7 @@ pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
     pub(crate) public_listen: Option<SocketAddr>,
     pub(crate) master_key_file: Option<PathBuf>,
+    pub(crate) webhooks_allow_private: bool,
 }
 
 /// The address of `serve` unless another is given.
@@ -55,8 +57,21 @@ impl Config {
             listen: listen.or(file.listen).unwrap_or_else(|| LISTEN.into()),
             public_listen: public_listen.or(file.public_listen),
             master_key_file: file.master_key_file,
+            webhooks_allow_private: flag("HONGYAN_WEBHOOKS_ALLOW_PRIVATE")?
+                .or(file.webhooks_allow_private)
+                .unwrap_or(false),
             data_dir,
         })
+    }
+}
+
+/// Yes or no from the environment.
+fn flag(name: &str) -> anyhow::Result<Option<bool>> {
+    match std::env::var(name).unwrap_or_default().as_str() {
+        "" => Ok(None),
+        "true" | "1" => Ok(Some(true)),
+        "false" | "0" => Ok(Some(false)),
+        other => bail!("{name} is true or false, not {other} / {name} 只能是 true 或 false"),
     }
 }
 

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod apps;
+pub mod ask_again;
 pub mod callback;
 pub mod campaigns;
 pub mod checks;
@@ -13,9 +14,11 @@ pub mod keys;
 pub mod messages;
 pub mod people;
 pub mod problem;
+pub mod quota;
 pub mod recipient;
 mod registering;
 mod relay;
+pub mod schedules;
 pub mod settings;
 pub mod subscriptions;
 pub mod templates;
@@ -23,6 +26,7 @@ pub mod token_source;
 pub mod tokens;
 pub mod uploads;
 pub mod view;
+pub mod webhooks;
 
 use std::sync::Arc;
 

@@ -30,6 +30,10 @@ pub struct Settings {
     pub relay_url: Option<String>,
     /// Campaigns with more recipients than this have to be approved by somebody else; none unless given.
     pub approval_above: Option<u32>,
+    /// Send calls a day at most (a day in Asia/Shanghai, as WeChat counts); none unless given.
+    pub daily_budget: Option<u32>,
+    /// Which templates the mini program asks for, and when again: `{"TEMPLATE_ID": {"priority": 1, "cool_down_hours": 24}}`.
+    pub ask: BTreeMap<String, AskRule>,
     /// Only guests receive.
     pub trial: bool,
     /// Attributes of people that are more than a text: `{"room": {"key": true}, "phone": {"key": true, "sensitive": true}}`.
@@ -48,11 +52,23 @@ impl Default for Settings {
             callback_tolerance: 3600,
             relay_url: None,
             approval_above: None,
+            daily_budget: None,
+            ask: BTreeMap::new(),
             trial: false,
             attributes: BTreeMap::new(),
             previous_keys_hours: 24,
         }
     }
+}
+
+/// When the mini program asks for a template.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AskRule {
+    /// The higher goes first: at most five are asked for at once.
+    pub priority: i32,
+    /// Hours after a refusal in which it is not asked for again.
+    pub cool_down_hours: u32,
 }
 
 /// What is done with customer-service chats.

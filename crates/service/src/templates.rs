@@ -4,8 +4,11 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use domain::Millis;
+use domain::campaign::CampaignState;
 use domain::ledger::TemplateKind;
-use store::templates::{StoredTemplate, SyncedTemplate};
+use serde::Serialize;
+use store::templates::{Drift, StoredTemplate, SyncedTemplate};
 use wechat::client::CallError;
 use wechat::template::{Field, TemplateType};
 
@@ -30,6 +33,55 @@ pub struct TemplateView {
     pub example: String,
     /// Whether a sync no longer found it.
     pub gone: bool,
+    /// What the last change at WeChat changed.
+    pub difference: Option<Difference>,
+    /// When a sync last saw it.
+    pub synced_at: Option<Millis>,
+}
+
+/// What is different about a template's fields.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Difference {
+    /// When a sync noticed it.
+    pub at: String,
+    /// Fields that are new.
+    pub added: Vec<String>,
+    /// Fields that are no longer there.
+    pub removed: Vec<String>,
+    /// Fields of another label or with other values to choose from.
+    pub changed: Vec<String>,
+}
+
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let all = self.added.iter().map(|key| format!("+{key}"));
+        let all = all
+            .chain(self.removed.iter().map(|key| format!("-{key}")))
+            .chain(self.changed.iter().map(|key| format!("~{key}")));
+        f.write_str(&all.collect::<Vec<_>>().join(" "))
+    }
+}
+
+/// What another reading of a template has in other words.
+fn difference(before: &[Field], now: &[Field], at: Millis) -> Difference {
+    let of = |fields: &[Field], key: &str| fields.iter().find(|field| field.key == key).cloned();
+    let keys = |fields: &[Field], others: &[Field]| -> Vec<String> {
+        fields
+            .iter()
+            .filter(|field| of(others, &field.key).is_none())
+            .map(|field| field.key.clone())
+            .collect()
+    };
+    let changed = now.iter().filter(|field| {
+        of(before, &field.key)
+            .is_some_and(|old| old.label != field.label || old.enum_values != field.enum_values)
+    });
+    Difference {
+        at: crate::view::time(at),
+        added: keys(now, before),
+        removed: keys(before, now),
+        changed: changed.map(|field| field.key.clone()).collect(),
+    }
 }
 
 impl Service {
@@ -62,9 +114,48 @@ impl Service {
                 example: template.example,
             })
             .collect();
-        self.store.sync_templates(app.number, synced, self.now()).await?;
+        let drifts = self.store.sync_templates(app.number, synced, self.now()).await?;
         self.known_templates.forget();
-        self.templates(app).await
+        let templates = self.templates(app).await?;
+        for drift in &drifts {
+            self.drifted(app, drift, &templates).await?;
+        }
+        Ok(templates)
+    }
+
+    /// A template has vanished, or has other fields: what uses it stands still until somebody has seen to it.
+    async fn drifted(&self, app: &App, drift: &Drift, templates: &[TemplateView]) -> Result<(), Problem> {
+        let template = templates.iter().find(|template| template.number == drift.number);
+        let because = match (&drift.before, template) {
+            (Some(_), Some(TemplateView { difference: Some(difference), .. })) => {
+                if difference.added.is_empty()
+                    && difference.removed.is_empty()
+                    && difference.changed.is_empty()
+                {
+                    return Ok(());
+                }
+                format!("template_changed: {difference}")
+            }
+            (Some(_), _) => return Ok(()),
+            (None, _) => "template_gone".to_owned(),
+        };
+        tracing::error!(
+            app = app.app_id,
+            template = drift.template_id,
+            because,
+            "a template is not what it was at WeChat"
+        );
+        metrics::counter!("hongyan_template_drifts_total").increment(1);
+        let mut paused = Vec::new();
+        for live in self.campaigns.under_way() {
+            let uses = live.stored.asked.app == app.number && live.stored.asked.template == drift.number;
+            let moving = matches!(live.stored.state, CampaignState::Running | CampaignState::Scheduled);
+            if uses && moving && self.pause_campaign(app, live.stored.asked.id, &because).await.is_ok() {
+                paused.push(live.stored.asked.id.to_string());
+            }
+        }
+        let body = serde_json::json!({ "template_id": drift.template_id, "because": because, "paused_campaigns": paused });
+        Ok(self.store.tell(app.number, "alarm.template", body.to_string()).await?)
     }
 
     /// The app's templates as they were last read.
@@ -136,12 +227,17 @@ impl KnownTemplates {
 }
 
 fn view(stored: StoredTemplate) -> TemplateView {
+    let fields: Vec<Field> = serde_json::from_str(&stored.fields).unwrap_or_default();
+    let before =
+        stored.changed.and_then(|(before, at)| Some((serde_json::from_str::<Vec<Field>>(&before).ok()?, at)));
     TemplateView {
         number: stored.number,
         id: stored.template_id,
         title: stored.title,
         kind: stored.kind,
-        fields: serde_json::from_str(&stored.fields).unwrap_or_default(),
+        difference: before.map(|(before, at)| difference(&before, &fields, at)),
+        synced_at: stored.synced_at,
+        fields,
         example: stored.example,
         gone: stored.gone_at.is_some(),
     }

@@ -36,7 +36,46 @@ pub enum Written {
     KeyReused,
 }
 
+/// The newest entry of an account that took its last grant.
+const SPENT: &str = "
+select l.id, l.openid, l.act_at from (select * from ledger where id < $1 order by id desc limit $2) l
+join subscription s on s.lane = l.lane and s.template = l.template and s.openid = l.openid
+where l.template = $3 and l.written_at >= $4 and l.balance = 0 and l.delta < 0 and s.last_entry = l.id and s.balance = 0
+    and s.status <> $5
+order by l.id desc";
+const OLDEST: &str = "
+select min(id), min(written_at), count(*) from (select id, written_at from ledger where id < $1 order by id desc limit $2)";
+
+/// Whoever spent the last grant, and when; where the next page begins.
+pub type Spent = (Vec<(String, Millis)>, Option<i64>);
+
 impl Store {
+    /// Those who spent their last grant of a template since a moment, the latest first; looks at so many entries of the ledger.
+    ///
+    /// # Errors
+    /// Where the database is away.
+    pub async fn spent(
+        &self,
+        template: i64,
+        since: Millis,
+        before: Option<i64>,
+        examined: i64,
+    ) -> Result<Spent, StoreError> {
+        let before = before.unwrap_or(i64::MAX);
+        let (oldest, written, count): (Option<i64>, Option<i64>, i64) =
+            sqlx::query_as(OLDEST).bind(before).bind(examined).fetch_one(&self.readers).await?;
+        let rows: Vec<(i64, String, Millis)> = sqlx::query_as(SPENT)
+            .bind(before)
+            .bind(examined)
+            .bind(template)
+            .bind(since)
+            .bind(domain::ledger::Status::Reject.code())
+            .fetch_all(&self.readers)
+            .await?;
+        let more = count == examined && written.is_some_and(|written| written >= since);
+        Ok((rows.into_iter().map(|(_, openid, at)| (openid, at)).collect(), oldest.filter(|_| more)))
+    }
+
     /// Writes entries by hand in one commit; those that change nothing are told.
     ///
     /// # Errors

@@ -17,6 +17,7 @@ pub mod messages;
 pub mod people;
 pub mod postgres;
 pub mod relay;
+pub mod schedules;
 pub mod secrets;
 mod sqlite;
 pub mod store;
@@ -26,6 +27,7 @@ pub mod templates;
 pub mod testing;
 pub mod tokens;
 pub mod uploads;
+pub mod webhooks;
 
 pub use error::{OpenError, StoreError};
 pub use secrets::MasterKey;

@@ -34,6 +34,19 @@ pub struct StoredTemplate {
     pub synced_at: Option<Millis>,
     /// When a sync first missed it.
     pub gone_at: Option<Millis>,
+    /// The fields of before the last change, as JSON, and when a sync noticed that.
+    pub changed: Option<(String, Millis)>,
+}
+
+/// What a sync found different.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drift {
+    /// The template's number.
+    pub number: i64,
+    /// WeChat's id.
+    pub template_id: String,
+    /// Its fields before, as JSON; none where it has vanished.
+    pub before: Option<String>,
 }
 
 /// A template as a sync read it.
@@ -165,7 +178,8 @@ insert into template (app, template_id, title, kind, content, example, fields, s
 values ($1, $2, $3, $4, $5, $6, $7, $8, null)
 on conflict (app, template_id) do update set title = excluded.title, kind = excluded.kind, content = excluded.content,
     example = excluded.example, fields = excluded.fields, synced_at = excluded.synced_at, gone_at = null";
-const COLUMNS: &str = "id, template_id, title, kind, content, example, fields, synced_at, gone_at";
+const COLUMNS: &str =
+    "id, template_id, title, kind, content, example, fields, synced_at, gone_at, changed_from, changed_at";
 
 impl Store {
     /// Records what a sync read: new and changed templates, and which are gone.
@@ -177,11 +191,31 @@ impl Store {
         app: i64,
         read: Vec<SyncedTemplate>,
         now: Millis,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Vec<Drift>, StoreError> {
         self.writer
             .cold(move |db, context| {
                 Box::pin(async move {
+                    let mut before = HashMap::new();
+                    for row in sqlx::query_as::<_, (String, String, Option<i64>, i64)>(
+                        "select template_id, fields, gone_at, id from template where app = $1 and synced_at is not null",
+                    )
+                    .bind(app)
+                    .fetch_all(&mut *db)
+                    .await?
+                    {
+                        before.insert(row.0.clone(), row);
+                    }
+                    let mut drifts = Vec::new();
                     for t in &read {
+                        if let Some((id, fields, _, number)) = before.get(&t.template_id).filter(|known| known.1 != t.fields) {
+                            drifts.push(Drift { number: *number, template_id: id.clone(), before: Some(fields.clone()) });
+                            sqlx::query("update template set changed_from = $2, changed_at = $3 where id = $1")
+                                .bind(number)
+                                .bind(fields)
+                                .bind(now)
+                                .execute(&mut *db)
+                                .await?;
+                        }
                         sqlx::query(SYNC)
                             .bind(app)
                             .bind(&t.template_id)
@@ -199,8 +233,13 @@ impl Store {
                         .bind(now)
                         .execute(&mut *db)
                         .await?;
+                    for (id, _, gone, number) in before.into_values() {
+                        if gone.is_none() && !read.iter().any(|t| t.template_id == id) {
+                            drifts.push(Drift { number, template_id: id, before: None });
+                        }
+                    }
                     context.templates.forget();
-                    Ok(())
+                    Ok(drifts)
                 })
             })
             .await
@@ -253,5 +292,6 @@ fn stored(row: &SqliteRow) -> Result<StoredTemplate, StoreError> {
         fields: row.try_get(6)?,
         synced_at: row.try_get(7)?,
         gone_at: row.try_get(8)?,
+        changed: row.try_get::<Option<String>, _>(9)?.zip(row.try_get(10)?),
     })
 }

@@ -290,7 +290,7 @@ pub(crate) async fn list(
     Ok(axum::Json(MessagePage { items, next_cursor: next.map(|id| id.to_string()) }))
 }
 
-fn moment(pointer: &str, text: &str) -> Result<Millis, ApiProblem> {
+pub(super) fn moment(pointer: &str, text: &str) -> Result<Millis, ApiProblem> {
     text.parse::<jiff::Timestamp>().map(jiff::Timestamp::as_millisecond).map_err(|_| {
         FieldError::new(
             pointer,

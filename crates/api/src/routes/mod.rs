@@ -4,12 +4,15 @@ mod apps;
 mod callbacks;
 mod campaigns;
 mod messages;
+mod quota;
 mod results;
+mod schedules;
 mod subscribers;
 mod subscriptions;
 mod templates;
 mod tokens;
 mod uploads;
+mod webhooks;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -53,6 +56,16 @@ pub(crate) fn all() -> OpenApiRouter<Api> {
         .routes(routes!(uploads::list, uploads::add))
         .routes(routes!(uploads::show, uploads::change, uploads::remove))
         .routes(routes!(uploads::blank))
+        .routes(routes!(schedules::list, schedules::add))
+        .routes(routes!(schedules::show, schedules::change, schedules::remove))
+        .routes(routes!(quota::show))
+        .routes(routes!(quota::clear))
+        .routes(routes!(quota::ask_again))
+        .routes(routes!(webhooks::list, webhooks::add))
+        .routes(routes!(webhooks::change, webhooks::remove))
+        .routes(routes!(webhooks::rotate))
+        .routes(routes!(webhooks::deliveries))
+        .routes(routes!(webhooks::replay))
         .routes(routes!(callbacks::list))
         .routes(routes!(callbacks::show))
         .routes(routes!(callbacks::replay))

@@ -3,7 +3,7 @@
 use axum::extract::Path;
 use serde::Serialize;
 use service::Scope;
-use service::templates::TemplateView;
+use service::templates::{Difference, TemplateView};
 
 use crate::auth::Access;
 use crate::problem::{ApiProblem, ProblemBody};
@@ -19,6 +19,8 @@ pub(crate) struct TemplateBody {
     kind: &'static str,
     /// WeChat no longer has it.
     gone: bool,
+    /// What the last change at WeChat changed.
+    difference: Option<Difference>,
     fields: Vec<FieldBody>,
 }
 
@@ -49,6 +51,7 @@ fn bodies(templates: Vec<TemplateView>) -> axum::Json<TemplateList> {
             title: template.title,
             kind: template.kind.as_str(),
             gone: template.gone,
+            difference: template.difference,
             fields: template
                 .fields
                 .into_iter()

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use domain::Millis;
 use domain::campaign::{Act, CampaignState};
-use domain::clock::{HOUR, SECOND};
+use domain::clock::{HOUR, MINUTE, SECOND};
 use domain::message::State;
 use service::campaigns::Live;
 use service::{App, Problem};
@@ -44,6 +44,12 @@ pub(crate) async fn run(shared: Shared, tasks: TaskTracker) {
             () = tokio::time::sleep(LOOK) => {}
         }
     }
+}
+
+/// How many minutes late a campaign is, where that is more than it may be.
+fn too_late(live: &Live, now: Millis) -> Option<i64> {
+    let late = (now - live.stored.asked.send_at?) / MINUTE;
+    live.misfire.filter(|misfire| late > i64::from(misfire.late_minutes)).map(|_| late)
 }
 
 /// A campaign under way.
@@ -84,7 +90,13 @@ impl Campaign {
         let stored = &live.stored;
         let now = service.now();
         if stored.state == CampaignState::Scheduled && stored.asked.send_at.is_none_or(|at| at <= now) {
-            service.advance_campaign(stored, Act::Due).await?;
+            if let Some(late) = too_late(live, now) {
+                let because = format!("misfire: {late} minutes late");
+                tracing::warn!(campaign = %stored.asked.id, late, "a campaign was due while nobody looked after it: it is paused");
+                service.pause_campaign(app, stored.asked.id, &because).await?;
+            } else {
+                service.advance_campaign(stored, Act::Due).await?;
+            }
             return Ok(true);
         }
         if !stored.expanded {

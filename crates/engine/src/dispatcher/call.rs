@@ -53,6 +53,8 @@ pub(super) struct Finished {
     /// The call itself, where its time was over and it is still under way; and whether an earlier attempt was ambiguous.
     pub(super) overdue: Option<(Overdue, bool)>,
     pub(super) pausing: Option<Pausing>,
+    /// The campaign that it belongs to.
+    pub(super) campaign: Option<i64>,
 }
 
 /// An answer in the words of the retry rules, with WeChat's own.
@@ -212,6 +214,7 @@ impl Call {
             closing,
             overdue: None,
             pausing: None,
+            campaign: self.message.queue.campaign(),
         }
     }
 }

@@ -85,6 +85,23 @@ impl Gates {
         Some(gate)
     }
 
+    /// Closes the gate of an app whose budget for the day is spent; gives the row to keep, where it did not stand so.
+    pub(super) fn close_for_budget(&mut self, app: i64, budget: u32, now: Millis) -> Option<Gate> {
+        if self.closed.contains_key(&app) {
+            return None;
+        }
+        let gate = Gate {
+            app,
+            reason: "budget".to_owned(),
+            errcode: 0,
+            detail: format!("daily_budget: {budget}"),
+            closed_at: now,
+            retry_at: next_midnight(now),
+        };
+        self.closed.insert(app, Closed { gate: gate.clone(), probing: false });
+        Some(gate)
+    }
+
     /// Opens a gate; tells whether it was closed.
     pub(super) fn open(&mut self, app: i64) -> bool {
         self.closed.remove(&app).is_some()
@@ -92,7 +109,7 @@ impl Gates {
 }
 
 /// WeChat's quotas begin anew at midnight in Asia/Shanghai, which has no summer time.
-fn next_midnight(now: Millis) -> Millis {
+pub(super) fn next_midnight(now: Millis) -> Millis {
     ((now + SHANGHAI).div_euclid(DAY) + 1) * DAY - SHANGHAI
 }
 

@@ -1,6 +1,7 @@
 //! Sends what is due: reads the heads of the queues, makes attempts durable just in time, and lets them fly. One
 //! task decides, so that the rules (one call per person, slots, rates, gates) need no locks.
 
+mod budget;
 mod call;
 mod gates;
 mod heads;
@@ -28,6 +29,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use wechat::client::Overdue;
 
+use self::budget::{Budget, Pile};
 use self::call::{Call, Finished, Pausing};
 use self::gates::{Gates, Passage};
 use self::heads::{Heads, RUN};
@@ -54,6 +56,7 @@ const LOOK_EVERY: u32 = 10;
 /// What the dispatcher keeps of an app.
 struct AppState {
     bucket: Bucket,
+    budget: Budget,
     /// Armed and in flight.
     outstanding: usize,
     /// How many may be: less while its WeChat does not answer, so that it leaves room for others.
@@ -81,6 +84,8 @@ pub(crate) struct Dispatcher {
     apps: HashMap<i64, AppState>,
     /// Campaigns with a rate of their own.
     campaigns: HashMap<i64, Bucket>,
+    /// What became of campaigns' messages lately.
+    piles: HashMap<i64, Pile>,
     templates: HashMap<i64, String>,
     /// People with a call under way, those listened to further too (I6).
     flying: HashSet<(i64, String)>,
@@ -120,6 +125,7 @@ impl Dispatcher {
             gates: Gates::default(),
             apps: HashMap::new(),
             campaigns: HashMap::new(),
+            piles: HashMap::new(),
             templates: HashMap::new(),
             flying: HashSet::new(),
             listening: 0,
@@ -224,12 +230,14 @@ impl Dispatcher {
             }
             let free = campaign.as_ref().map_or(free, |live| self.own_rate(live, free));
             let allowed = self.state(&app).bucket.take(app.settings.rate_per_second, free, Instant::now());
-            let taken = self.take(queue, number, allowed, now).await?;
+            let affordable = self.affordable(&app, allowed, now).await?;
+            let taken = self.take(queue, number, affordable, now).await?;
             if let Some(bucket) = campaign.and_then(|live| self.campaigns.get_mut(&live.stored.number)) {
                 bucket.give_back(free - taken.len());
             }
             let state = self.state(&app);
             state.bucket.give_back(allowed - taken.len());
+            state.budget.give_back(affordable - taken.len());
             state.outstanding += taken.len();
             self.outstanding.fetch_add(taken.len(), Ordering::Relaxed);
             if passage == Passage::Probe && !taken.is_empty() {
@@ -258,6 +266,39 @@ impl Dispatcher {
         own.saturating_sub(state.outstanding).min(overall)
     }
 
+    /// How many the app's budget of the day lets through. Where nothing is left, its gate closes until midnight.
+    async fn affordable(&mut self, app: &Arc<App>, wanted: usize, now: Millis) -> Result<usize, StoreError> {
+        let Some(daily) = app.settings.daily_budget else { return Ok(wanted) };
+        let store = self.shared.service.store().clone();
+        let budget = &mut self.state(app).budget;
+        budget.on(service::quota::day(now), daily);
+        if let Some(short) = budget.short_of(wanted) {
+            let (day, all) = (budget.day().to_owned(), i64::from(daily));
+            budget.got(store.take_budget(app.number, day.clone(), short, all).await?);
+            let taken = store.budget_taken(app.number, &day).await?;
+            if budget.warns(taken) {
+                tracing::warn!(app = app.app_id, taken, daily, "most of the day's budget is taken");
+                let body = serde_json::json!({ "taken": taken, "daily_budget": daily, "day": day });
+                store.tell(app.number, "alarm.budget", body.to_string()).await?;
+            }
+        }
+        let budget = &mut self.state(app).budget;
+        let affordable = budget.take(wanted);
+        if affordable == 0
+            && budget.out
+            && let Some(gate) = self.gates.close_for_budget(app.number, daily, now)
+        {
+            tracing::warn!(
+                app = app.app_id,
+                daily,
+                until = budget::end_of_day(now),
+                "the day's budget is spent: nothing is sent until midnight"
+            );
+            store.close_gate(gate).await?;
+        }
+        Ok(affordable)
+    }
+
     /// How many more a campaign's own rate lets through.
     fn own_rate(&mut self, live: &Live, free: usize) -> usize {
         let Some(rate) = live.rate_per_second else {
@@ -275,6 +316,7 @@ impl Dispatcher {
         let concurrency = usize::try_from(app.settings.concurrency).unwrap_or(1).max(1);
         let state = self.apps.entry(app.number).or_insert_with(|| AppState {
             bucket: Bucket::new(app.settings.rate_per_second, Instant::now()),
+            budget: Budget::default(),
             outstanding: 0,
             allowance: 2 * concurrency,
             slots: Arc::new(Semaphore::new(concurrency)),
@@ -447,10 +489,23 @@ impl Dispatcher {
         }
     }
 
+    /// Whether so many of a campaign's messages failed lately that somebody has to look.
+    fn piled_up(&mut self, campaign: Option<i64>, settlement: &Settlement) -> Option<Pausing> {
+        let campaign = campaign?;
+        let Settled::Outcome(outcome) = settlement.result else { return None };
+        // A person without a grant is no error, nor is an answer that did not come.
+        let failed = matches!(outcome, Outcome::Failed);
+        let too_many = self.piles.entry(campaign).or_default().add(failed);
+        let code = settlement.errcode.unwrap_or_default();
+        let because = format!("{code} {}", settlement.errmsg.as_deref().unwrap_or_default());
+        too_many.then_some(Pausing { campaign, because })
+    }
+
     /// An outcome is durable: its slot is free, its person may get the next message.
     async fn settled(&mut self, finished: Finished) {
-        let Finished { app, settlement, closing, overdue, pausing } = finished;
-        if let Some(pausing) = pausing {
+        let Finished { app, settlement, closing, overdue, pausing, campaign } = finished;
+        let piled_up = self.piled_up(campaign, &settlement);
+        if let Some(pausing) = pausing.or(piled_up) {
             self.pause(app, pausing).await;
         }
         self.forget(app, settlement.id, settlement.openid.clone());
@@ -478,6 +533,11 @@ impl Dispatcher {
             if let Some(gate) = self.gates.close(app, closing.gate, closing.errcode, &closing.detail, now) {
                 tracing::error!(app, errcode = closing.errcode, detail = closing.detail, gate = %closing.gate, "sending is stopped for this app");
                 metrics::counter!("hongyan_gates_closed_total", "gate" => closing.gate.as_str()).increment(1);
+                let body = serde_json::json!({ "gate": gate.reason, "errcode": gate.errcode, "errmsg": gate.detail,
+                    "retry_at": service::view::time(gate.retry_at) });
+                if let Err(error) = store.tell(app, "alarm.gate_closed", body.to_string()).await {
+                    tracing::error!(%error, "an alarm could not be kept");
+                }
                 if let Err(error) = store.close_gate(gate).await {
                     tracing::error!(%error, "the closed gate could not be kept");
                 }

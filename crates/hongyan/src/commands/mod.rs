@@ -6,6 +6,7 @@ mod config;
 mod demo;
 mod key;
 pub(crate) mod ledger;
+pub(crate) mod operations;
 pub(crate) mod people;
 mod send;
 mod serve;
@@ -40,6 +41,9 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Send(send) => return send::run(&global, send).await,
         Command::Templates(templates) => templates::run(&global, templates).await?,
         Command::Subscriber(command) => people::subscriber(&global, command).await?,
+        Command::Schedule(command) => operations::schedule(&global, command).await?,
+        Command::Webhook(command) => operations::webhook(&global, command).await?,
+        Command::Quota(command) => operations::quota(&global, command).await?,
         Command::Upload(command) => upload::run(&global, command).await?,
         Command::Ledger(command) => ledger::run(&global, command).await?,
         Command::Guest(command) => people::guest(&global, command).await?,

@@ -38,9 +38,12 @@ pub(crate) async fn start(
     metrics: PrometheusHandle,
     main: TcpListener,
     public: Option<TcpListener>,
+    private_webhooks: bool,
 ) -> anyhow::Result<Running> {
     let address = main.local_addr()?;
-    let engine = Engine::start(service.clone(), engine::Options::default()).await?;
+    let engine =
+        Engine::start(service.clone(), engine::Options { private_webhooks, ..engine::Options::default() })
+            .await?;
     let (servers, stop) = (TaskTracker::new(), CancellationToken::new());
     servers.spawn(stop.clone().run_until_cancelled_owned(api::keep_metrics(metrics.clone())));
     let api = Api::new(service, metrics);
@@ -82,7 +85,7 @@ pub(crate) async fn run(global: &Global, serve: Serve) -> anyhow::Result<()> {
         None => None,
     };
     let public_address = public.as_ref().and_then(|listener| listener.local_addr().ok());
-    let running = start(service, api::install_metrics(), main, public).await?;
+    let running = start(service, api::install_metrics(), main, public, config.webhooks_allow_private).await?;
     tracing::info!(address = %running.address, database = config.database_url, "hongyan is ready");
     if let Some(address) = public_address {
         tracing::info!(%address, "the public address is ready");

@@ -17,6 +17,7 @@ mod faults;
 mod http;
 mod keys_in_change;
 mod ledger;
+mod operations;
 mod peers;
 mod people;
 mod platform;

@@ -131,7 +131,14 @@ impl World {
         let service = Service::new(store, client, Arc::clone(&self.clock) as _, Arc::clone(&self.entropy));
         service.apps().reload().await.unwrap();
         let engine = if engine {
-            Some(Engine::start(service.clone(), engine::Options::default()).await.unwrap())
+            Some(
+                Engine::start(
+                    service.clone(),
+                    engine::Options { private_webhooks: true, ..engine::Options::default() },
+                )
+                .await
+                .unwrap(),
+            )
         } else {
             None
         };

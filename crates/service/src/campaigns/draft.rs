@@ -285,6 +285,19 @@ impl Service {
         Ok(Checked { new, list })
     }
 
+    /// Whether a request would be taken.
+    ///
+    /// # Errors
+    /// `validation_failed` with each wrong field.
+    pub(crate) async fn check_campaign(
+        &self,
+        app: &App,
+        request: CampaignRequest,
+        by: &str,
+    ) -> Result<(), Problem> {
+        self.checked_campaign(app, request, by, None).await.map(drop)
+    }
+
     /// The list of an upload, where one is the audience; its mapping fills the fields that are not given.
     async fn take_upload(
         &self,

@@ -11,7 +11,7 @@ use domain::window::Window;
 use store::campaigns::StoredCampaign;
 use store::{Store, StoreError};
 
-use super::request::Options;
+use super::request::{Misfire, Options};
 
 /// A campaign as the dispatcher sees it.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub struct Live {
     pub stored: StoredCampaign,
     /// Its own rate.
     pub rate_per_second: Option<u32>,
+    /// What is done where it could not begin in time.
+    pub misfire: Option<Misfire>,
     window: Option<Window>,
     /// Messages a second, in hundredths, as last measured.
     rate: AtomicU64,
@@ -38,6 +40,7 @@ impl Live {
         let options: Options = serde_json::from_str(&stored.asked.options).unwrap_or_default();
         Self {
             rate_per_second: options.rate_per_second,
+            misfire: options.misfire,
             // It was checked when the draft was kept.
             window: options.window.and_then(|window| window.window().ok()),
             rate: AtomicU64::new(0),

@@ -18,7 +18,7 @@ pub use draft::Drafted;
 pub use forecast::Forecast;
 pub use live::{Campaigns, Live};
 pub use recipients::{Candidate, Made, Materials};
-pub use request::{Audience, CampaignRequest, ListedTo, Options, WindowRequest};
+pub use request::{Audience, CampaignRequest, ListedTo, Misfire, Options, WindowRequest};
 pub use results::{Line, ListColumn, ListName};
 pub use trial::{DryRun, Sample};
 pub use view::{CampaignView, CountsView};

@@ -50,9 +50,20 @@ pub struct Options {
     /// The hours of the day in which it is sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<WindowRequest>,
+    /// Where we were down when it was due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub misfire: Option<Misfire>,
     /// What is done where the balance is empty; `refuse` unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_empty_balance: Option<OnEmptyBalance>,
+}
+
+/// What is done with a campaign that could not begin when it was due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Misfire {
+    /// It begins up to so many minutes late; later it is paused, and somebody decides.
+    pub late_minutes: u32,
 }
 
 /// Hours of the day.

@@ -188,7 +188,13 @@ impl Service {
         let gate = if running { self.store.gate(app.number).await? } else { None };
         let paused_because = stored
             .paused_because
-            .or_else(|| gate.map(|gate| format!("{} {}", gate.errcode, gate.detail)))
+            .or_else(|| {
+                gate.map(|gate| match gate.errcode {
+                    // Ours, not WeChat's.
+                    0 => gate.detail,
+                    errcode => format!("{errcode} {}", gate.detail),
+                })
+            })
             .or_else(|| waits_for.filter(|_| running).map(|at| format!("window: {}", time(at))));
         Ok(CampaignView {
             id: stored.asked.id.to_string(),

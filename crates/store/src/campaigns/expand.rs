@@ -171,9 +171,8 @@ async fn write(db: &mut SqliteConnection, mut chunk: Chunk) -> Result<Expanded, 
         accounts.recipients -= left;
     }
     for recipient in &chunk.recipients {
-        tally.of(chunk.campaign, recipient.id.lane().0).add(recipient.state, 1);
+        tally.born(recipient.id, chunk.campaign, recipient.state);
     }
-    tally.write(db).await?;
     if matches!(chunk.place, Place::Lane { done: true, .. }) {
         sqlx::query(ALL_DONE).bind(chunk.campaign).execute(&mut *db).await?;
     }
@@ -182,6 +181,8 @@ async fn write(db: &mut SqliteConnection, mut chunk: Chunk) -> Result<Expanded, 
     for part in chunk.recipients.chunks(values::MOST / 2) {
         insert(db, &chunk, part).await?;
     }
+    // After the messages: what is told of them is read from them.
+    tally.write(db).await?;
     Ok(Expanded::Written)
 }
 

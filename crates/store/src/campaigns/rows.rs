@@ -11,6 +11,7 @@ use crate::Store;
 use crate::error::StoreError;
 use crate::hot::enqueue::{self, Enqueued, Idempotency};
 use crate::hot::{json, uuid};
+use crate::webhooks;
 
 /// A campaign to be kept as a draft.
 #[derive(Debug, Clone)]
@@ -317,6 +318,7 @@ async fn step(db: &mut SqliteConnection, number: i64, change: &CampaignChange) -
     if done.rows_affected() == 0 {
         return Ok(false);
     }
+    tell(db, number, change).await?;
     if let Some(lanes) = &change.begin {
         let rows: Vec<_> = lanes.iter().map(|(lane, count)| (lane.0, *count)).collect();
         sqlx::query(BEGIN).bind(number).bind(json(&rows)?).execute(&mut *db).await?;
@@ -331,6 +333,21 @@ async fn step(db: &mut SqliteConnection, number: i64, change: &CampaignChange) -
         sqlx::query(RESEND).bind(number).execute(db).await?;
     }
     Ok(true)
+}
+
+/// Tells whoever wants to know that a campaign has another state.
+async fn tell(db: &mut SqliteConnection, number: i64, change: &CampaignChange) -> Result<(), StoreError> {
+    if !webhooks::anybody(db).await? {
+        return Ok(());
+    }
+    let (app, id, name): (i64, Vec<u8>, String) =
+        sqlx::query_as("select app, id, name from campaign where number = $1")
+            .bind(number)
+            .fetch_one(&mut *db)
+            .await?;
+    let body = serde_json::json!({ "campaign_id": crate::hot::uuid(&id)?, "name": name, "state": change.to.as_str(),
+        "because": change.paused_because });
+    webhooks::note(db, &[(app, format!("campaign.{}", change.to.as_str()), body.to_string())]).await
 }
 
 type Bound<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;

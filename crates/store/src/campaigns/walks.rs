@@ -135,7 +135,7 @@ async fn sweep(
         places.push((row.try_get::<i64, _>(8)?, text.clone()));
         let before = receipts::position(row, 1)?;
         let Ok(after) = transition(&before, &Event::Cancel) else { continue };
-        tally.moved(queue.campaign(), lane.0, before.state, after.state);
+        tally.moved(id(row)?, queue.campaign(), lane.0, before.state, after.state);
         let (state, outcome, receipt, wish) = {
             let columns = columns(&text, &after);
             (columns.1, columns.2, columns.3, columns.4)
@@ -211,7 +211,7 @@ async fn resend(
             continue;
         }
         let Ok(after) = transition(&before, &Event::Resend) else { continue };
-        tally.moved(Some(number), lane.0, before.state, after.state);
+        tally.moved(id(row)?, Some(number), lane.0, before.state, after.state);
         let outcome = after.outcome.map(OutcomeKind::code);
         again.push((hex(id(row)?.0), after.state.code(), outcome, row.try_get::<i64, _>(5)?, openid));
     }

@@ -102,6 +102,8 @@ impl Store {
             .await?;
         let Some((subscriptions, ledger_entries)) = ledger else { return Ok(Walk::NotOurs) };
         (erased.subscriptions, erased.ledger_entries) = (subscriptions, ledger_entries);
+        // Nobody can tell in which files the person is; what campaigns were made of is a list, not a file.
+        self.forget_uploads_of(erasure.app).await?;
         let until = first_id_of(erasure.asked_at + 1);
         for ids in self.walk(CALLBACKS, erasure, Vec::new(), until).await? {
             let done = self.in_commits(ids, (erasure.lane().0, epoch), rows::callbacks).await?;

@@ -228,6 +228,11 @@ pub(crate) async fn accounts(
             .await?
             .rows_affected();
     }
+    sqlx::query("update webhook_event set body = '{}' where app = $1 and instr(body, $2) > 0")
+        .bind(app)
+        .bind(person)
+        .execute(db)
+        .await?;
     Ok((counts[2], counts[1]))
 }
 

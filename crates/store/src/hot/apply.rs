@@ -20,6 +20,7 @@ use crate::erasure::{self, NewErasure};
 use crate::error::StoreError;
 use crate::sqlite::batch::Batch;
 use crate::sqlite::writer::Context;
+use crate::webhooks;
 
 /// An inbox row with what its event says.
 #[derive(Debug, Clone)]
@@ -208,6 +209,9 @@ struct Pass {
     erasures: Vec<erasure::Columns>,
     blanked: Vec<String>,
     tally: Tally,
+    /// Whether anybody wants to be told, and what.
+    listened: bool,
+    told: Vec<(i64, String, String)>,
     now: Millis,
 }
 
@@ -234,6 +238,8 @@ impl Pass {
             erasures: Vec::new(),
             blanked: Vec::new(),
             tally: Tally::default(),
+            listened: webhooks::anybody(db).await?,
+            told: Vec::new(),
             now: items.iter().map(|item| item.at).max().unwrap_or(0),
         };
         let mut keys = Vec::new();
@@ -309,6 +315,16 @@ impl Pass {
             let before = self.book.subscription(&key).map_or(0, |subscription| subscription.balance);
             self.book.apply(db, &key, change, item.at, Some(item.id.0)).await?;
             if let Some(after) = self.book.subscription(&key) {
+                let what = match &act.kind {
+                    ActKind::Grant { .. } => "subscription.accepted",
+                    ActKind::PopupReject { .. } => "subscription.rejected",
+                    _ => "subscription.refused",
+                };
+                if self.listened {
+                    let told = object!({ "to": item.openid, "template_id": act.template_id,
+                        "status": after.status.as_str(), "balance": after.balance });
+                    self.told.push((item.app, what.to_owned(), told.to_string()));
+                }
                 effects.push(object!({
                     "template_id": act.template_id, "delta": after.balance - before, "balance": after.balance,
                     "status": after.status.as_str(),
@@ -375,7 +391,7 @@ impl Pass {
             sent.position.outcome != Some(OutcomeKind::Accepted) && sent.position.receipt.is_none();
         let was_open = sent.position.state.is_open();
         let was_queued = sent.position.state == State::Queued;
-        self.tally.moved(sent.campaign, sent.id.lane().0, sent.position.state, after.state);
+        self.tally.moved(sent.id, sent.campaign, sent.id.lane().0, sent.position.state, after.state);
         sent.position = after;
         sent.msgid = sent.msgid.or(msgid);
         let (id, attempt_at) = (sent.id, sent.attempt_at);
@@ -417,6 +433,7 @@ impl Pass {
             }
         }
         self.tally.write(db).await?;
+        webhooks::note(db, &self.told).await?;
         erasure::ask(db, &self.erasures, &self.blanked).await
     }
 }

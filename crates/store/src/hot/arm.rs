@@ -90,7 +90,7 @@ impl Batch for Arming {
         if !rows.is_empty() {
             let mut tally = Tally::default();
             for arm in &rows {
-                tally.moved(arm.queue.campaign(), arm.lane.0, arm.before, State::Sending);
+                tally.moved(arm.id, arm.queue.campaign(), arm.lane.0, arm.before, State::Sending);
             }
             tally.write(db).await?;
             let mut rows: Vec<_> = rows.into_iter().map(columns).collect();

@@ -282,7 +282,7 @@ async fn settle(
                 link = Some(book.link_sent(&key, item.id.0));
             }
         }
-        tally.moved(*campaign, item.lane.0, before.state, after.state);
+        tally.moved(item.id, *campaign, item.lane.0, before.state, after.state);
         if after.state == State::Unknown && before.state != State::Unknown {
             unresolved.push((hex(item.id.0), item.at));
         }

@@ -3,16 +3,21 @@
 
 use std::collections::BTreeMap;
 
+use domain::MessageId;
 use domain::campaign::Accounts;
 use domain::message::State;
 use sqlx::{Row, SqliteConnection};
 
-use super::json;
+use super::{hex, json};
 use crate::error::StoreError;
+use crate::webhooks;
 
-/// Moves of a batch, by campaign and lane.
+/// Moves of a batch, by campaign and lane, and what became of each message, for whoever wants to be told.
 #[derive(Debug, Default)]
-pub(crate) struct Tally(BTreeMap<(i64, u16), Accounts>);
+pub(crate) struct Tally {
+    accounts: BTreeMap<(i64, u16), Accounts>,
+    news: Vec<(String, State)>,
+}
 
 const WRITE: &str = "
 update campaign_lane set recipients = recipients + v->>2, todo = todo + v->>3, scheduled = scheduled + v->>4,
@@ -29,17 +34,38 @@ pub(crate) type Move = (String, i16, i16);
 
 impl Tally {
     /// A message of a campaign (or none) went from one state to another.
-    pub(crate) fn moved(&mut self, campaign: Option<i64>, lane: u16, before: State, after: State) {
-        if let Some(campaign) = campaign
-            && before != after
-        {
-            self.0.entry((campaign, lane)).or_default().moved(before, after);
+    pub(crate) fn moved(
+        &mut self,
+        id: MessageId,
+        campaign: Option<i64>,
+        lane: u16,
+        before: State,
+        after: State,
+    ) {
+        if before == after {
+            return;
         }
+        self.news.push((hex(id.0), after));
+        self.moved_in(campaign, lane, before, after);
+    }
+
+    fn moved_in(&mut self, campaign: Option<i64>, lane: u16, before: State, after: State) {
+        if let Some(campaign) = campaign {
+            self.accounts.entry((campaign, lane)).or_default().moved(before, after);
+        }
+    }
+
+    /// A message was born in this state.
+    pub(crate) fn born(&mut self, id: MessageId, campaign: i64, state: State) {
+        if !state.is_open() {
+            self.news.push((hex(id.0), state));
+        }
+        self.of(campaign, id.lane().0).add(state, 1);
     }
 
     /// The accounts of one campaign and lane, to be changed by hand.
     pub(crate) fn of(&mut self, campaign: i64, lane: u16) -> &mut Accounts {
-        self.0.entry((campaign, lane)).or_default()
+        self.accounts.entry((campaign, lane)).or_default()
     }
 
     /// Notes messages of which nobody knows yet whether a campaign sent them.
@@ -52,21 +78,27 @@ impl Tally {
             return Ok(());
         }
         let state = |code: i16| State::try_from(code).map_err(|_| StoreError::Corrupt("message_state"));
+        for (id, _, after) in moves.iter().filter(|(_, before, after)| before != after) {
+            self.news.push((id.clone(), state(*after)?));
+        }
         for row in sqlx::query(CAMPAIGNS).bind(json(moves)?).fetch_all(db).await? {
             let (before, after) = (state(row.try_get(0)?)?, state(row.try_get(1)?)?);
-            self.moved(row.try_get(2)?, row.try_get(3)?, before, after);
+            if before != after {
+                self.moved_in(row.try_get(2)?, row.try_get(3)?, before, after);
+            }
         }
         Ok(())
     }
 
     /// Adds everything to the accounts.
     pub(crate) async fn write(mut self, db: &mut SqliteConnection) -> Result<(), StoreError> {
-        self.0.retain(|_, accounts| !accounts.is_zero());
-        if self.0.is_empty() {
+        webhooks::note_messages(db, &self.news).await?;
+        self.accounts.retain(|_, accounts| !accounts.is_zero());
+        if self.accounts.is_empty() {
             return Ok(());
         }
         let rows: Vec<Vec<i64>> = self
-            .0
+            .accounts
             .iter()
             .map(|((campaign, lane), accounts)| {
                 let mut row = vec![*campaign, i64::from(*lane), accounts.recipients, accounts.todo];

@@ -52,6 +52,7 @@ impl Stage {
         let directory = throw_away_directory()?;
         let listener = bind(LISTEN.into()).await?;
         let config = Config {
+            webhooks_allow_private: true,
             database_url: format!("sqlite:{}", directory.join("hongyan.db").display()),
             data_dir: directory.clone(),
             listen: listener.local_addr()?,
@@ -61,7 +62,7 @@ impl Stage {
         let service = open::service(&config, Role::Worker).await?;
         let scopes = [Scope::Send, Scope::Read, Scope::Manage, Scope::Token];
         let (_, key) = service.create_key("demo", None, &scopes).await?;
-        let running = serve::start(service, api::install_metrics(), listener, None).await?;
+        let running = serve::start(service, api::install_metrics(), listener, None, true).await?;
         let service_url = format!("http://{}", running.address);
         let stage =
             Self { simulator_url, service_url, key, http: Http::new(), running, simulator, stop, directory };
