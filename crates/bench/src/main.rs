@@ -6,6 +6,7 @@ mod load;
 mod sends;
 mod shapes;
 mod store;
+mod uploads;
 
 use clap::{Parser, Subcommand};
 use tokio::runtime::Runtime;
@@ -34,6 +35,8 @@ enum Bench {
     Sends(sends::Arguments),
     /// The layouts of the hot tables that were compared before the schema was fixed (ADR 1).
     Shapes(shapes::Arguments),
+    /// A spreadsheet of 100,000 rows: seconds and memory of `hongyan serve`.
+    Uploads(uploads::Arguments),
     /// The hot statements, SQLite beside PostgreSQL.
     Store(store::Arguments),
 }
@@ -46,6 +49,7 @@ fn main() -> anyhow::Result<()> {
         Bench::Scale(arguments) => campaign::scale::run(&arguments),
         Bench::Latency(arguments) => campaign::latency::run(&arguments),
         Bench::Sends(arguments) => sends::run(&arguments),
+        Bench::Uploads(arguments) => uploads::run(&arguments),
         Bench::Shapes(arguments) => Runtime::new()?.block_on(shapes::run(arguments)),
         Bench::Store(arguments) => Runtime::new()?.block_on(store::run(arguments)),
     }

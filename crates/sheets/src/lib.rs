@@ -7,7 +7,7 @@
 //!   and each cell as it is shown, with what it really holds beside it.
 //! - [`habits`] names what spreadsheets do to data: numbers cut after 15 digits, dates as serial numbers, full-width digits,
 //!   total rows.
-//! - [`write`] makes XLSX with numbers that stay text.
+//! - [`mod@write`] makes XLSX with numbers that stay text.
 
 mod book;
 mod cell;

@@ -181,7 +181,7 @@ pub(crate) async fn note(
     sqlx::query(
         "insert into webhook_event (app, kind, body) select v->>0, v->>1, v->>2 from (select value v from json_each($1))",
     )
-    .bind(json(&events)?)
+    .bind(json(events)?)
     .execute(db)
     .await?;
     Ok(())

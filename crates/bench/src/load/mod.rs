@@ -4,5 +4,6 @@
 pub(crate) mod budget;
 pub(crate) mod client;
 pub(crate) mod report;
+pub(crate) mod served;
 pub(crate) mod serving;
 pub(crate) mod world;

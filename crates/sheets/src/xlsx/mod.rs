@@ -159,8 +159,8 @@ fn attribute(start: &BytesStart<'_>, name: &str) -> Option<String> {
         })
 }
 
-fn is_true(value: Option<String>) -> bool {
-    matches!(value.as_deref(), Some("1" | "true"))
+fn is_true(value: Option<&str>) -> bool {
+    matches!(value, Some("1" | "true"))
 }
 
 /// A text of the file, with whatever stands for a sign in it. Excel writes control signs as `_x000D_`.
@@ -211,7 +211,7 @@ fn sheets(xml: &mut Xml<'_>) -> Result<Listed, SheetError> {
     while let Some(event) = next(xml, &mut buffer)? {
         let (Event::Start(start) | Event::Empty(start)) = &event else { continue };
         match start.local_name().as_ref() {
-            "workbookPr" => since_1904 = is_true(attribute(start, "date1904")),
+            "workbookPr" => since_1904 = is_true(attribute(start, "date1904").as_deref()),
             "sheet" => {
                 let hidden = attribute(start, "state").is_some_and(|state| state != "visible");
                 if let (Some(name), Some(id)) = (attribute(start, "name"), attribute(start, "id")) {

@@ -101,7 +101,7 @@ fn note(name: &str, start: &BytesStart<'_>, facts: &mut Facts) {
 
 fn open_row(start: &BytesStart<'_>, last: u32) -> SheetRow {
     let number = attribute(start, "r").and_then(|number| number.parse().ok()).unwrap_or(last + 1);
-    SheetRow { number, hidden: is_true(attribute(start, "hidden")), cells: Vec::new() }
+    SheetRow { number, hidden: is_true(attribute(start, "hidden").as_deref()), cells: Vec::new() }
 }
 
 fn open_cell(start: &BytesStart<'_>, before: usize) -> Result<Open, SheetError> {

@@ -10,7 +10,7 @@ use crate::cli::pair;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Campaign {
     /// Drafts a campaign; nothing is sent before it is started
-    Create(Create),
+    Create(Box<Create>),
     /// Lists an app's campaigns, newest first
     List {
         /// The AppID

@@ -29,7 +29,7 @@ pub(crate) async fn run(global: &Global, command: Campaign) -> anyhow::Result<Ex
         Campaign::Create(create) => {
             let app = service.app(&create.app_id).await?;
             let (start, watch) = (create.start, create.watch);
-            let request = draft::request(create)?;
+            let request = draft::request(*create)?;
             let mut view = service.draft_campaign(&app, request, &by, None).await?.campaign;
             if start {
                 view = service.start_campaign(&app, id(&view.id)?, &by).await?;

@@ -35,6 +35,17 @@ async fn twenty_campaigns_of_fifty_thousand_are_killed() {
     }
 }
 
+/// A moment shortly ahead, and a window of three hours around it.
+fn soon() -> (String, Value) {
+    let now = jiff::Timestamp::from_millisecond(SystemClock.now() + 1_500).unwrap();
+    let at = |hours: i64| {
+        let moment = (now + jiff::SignedDuration::from_hours(hours))
+            .to_zoned(jiff::tz::TimeZone::get("Asia/Shanghai").unwrap());
+        moment.strftime("%H:%M").to_string()
+    };
+    (now.to_string(), json!({ "from": at(-1), "to": at(2), "time_zone": "Asia/Shanghai" }))
+}
+
 /// What the looks on the way share.
 struct Looks {
     url: String,
@@ -60,7 +71,10 @@ async fn killed(seed: u64, recipients: usize, kills: usize) {
 
     let list: Vec<Value> =
         openids.iter().enumerate().map(|(n, openid)| json!({ "to": openid, "vars": { "n": n } })).collect();
+    // Due in a moment, within a window: what waits for its time is killed as well.
+    let (due, window) = soon();
     let draft = json!({ "name": "chaos", "template_id": FEE, "on_empty_balance": "try",
+        "send_at": due, "window": window, "misfire": { "late_minutes": 60 },
         "data": { "thing8": "物业费{{n}}", "thing5": "请缴纳" }, "audience": { "kind": "recipients", "recipients": list } });
     let base = format!("http://{address}/api/v1/apps/{SAMPLE_APPID}");
     let headers = [("authorization", bearer.as_str())];
@@ -81,7 +95,7 @@ async fn killed(seed: u64, recipients: usize, kills: usize) {
     while killed < kills {
         tokio::time::sleep(Duration::from_millis(100 + random.next_u64() % 900)).await;
         let view = call("GET", &url, &headers, "").await.json();
-        if view["state"] != "running" {
+        if !matches!(view["state"].as_str(), Some("running" | "scheduled")) {
             break;
         }
         server.kill();
@@ -94,7 +108,7 @@ async fn killed(seed: u64, recipients: usize, kills: usize) {
         closed(&view["counts"]);
         match view["state"].as_str() {
             Some("finished") => break view,
-            Some("running") => tokio::time::sleep(Duration::from_millis(100)).await,
+            Some("running" | "scheduled") => tokio::time::sleep(Duration::from_millis(100)).await,
             _ => panic!("{view}"),
         }
     };

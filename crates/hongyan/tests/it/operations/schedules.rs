@@ -51,6 +51,14 @@ async fn every_day_one_campaign() {
         (Some("物业费 2026-11-23"), Some(3))
     );
     assert_eq!(calls(&world), 3);
+    // Whoever fires it once more, as after a crash before it was noted, finds the campaign of before.
+    let service = world.service();
+    let app = service.app(simulator::SAMPLE_APPID).await.unwrap();
+    let id = first["id"].as_str().unwrap().parse().unwrap();
+    let mut before = service.store().schedule(app.number, id).await.unwrap().unwrap();
+    before.asked.next_at = before.last_at;
+    service.fire_schedule(&app, &before).await.unwrap();
+    assert_eq!(world.get("/campaigns").await["items"].as_array().unwrap().len(), 1);
 
     // Down over three days: the latest is made up for, once.
     world.restart(false).await;
