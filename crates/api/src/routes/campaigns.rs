@@ -55,6 +55,9 @@ pub(crate) struct CampaignBody {
     /// {"from":"08:00","to":"21:00","time_zone":"Asia/Shanghai"}
     #[schema(value_type = Option<Object>)]
     window: Option<Value>,
+    /// {"late_minutes":120}: where it could not begin in time, it begins so late at most; later it is paused.
+    #[schema(value_type = Option<Object>)]
+    misfire: Option<Value>,
     /// refuse (default: whoever has no grant left is skipped) or try.
     on_empty_balance: Option<String>,
 }

@@ -311,8 +311,10 @@ impl Service {
             Ok(found) => found,
             // The file may be gone, the rows are the campaign's.
             Err(_) if kept.is_some() => return Ok(kept),
-            Err(error) => {
+            Err((error, found)) => {
                 errors.push(error);
+                // So that no field is called missing that its columns would fill.
+                fill(request, found.map(|report| report.mapping).unwrap_or_default());
                 return Ok(None);
             }
         };
@@ -325,9 +327,7 @@ impl Service {
                 "The upload was checked for another template; use that one, or set the upload's template_id again.",
             ));
         }
-        for (field, column) in report.mapping.fields {
-            request.data.entry(field).or_insert_with(|| format!("{{{{{column}}}}}").into());
-        }
+        fill(request, report.mapping);
         Ok(Some(upload.list))
     }
 
@@ -362,6 +362,13 @@ impl Service {
             }
             Audience::Subscribers {} => Ok((Audience::Subscribers {}, None)),
         }
+    }
+}
+
+/// Takes the mapped columns for fields that are not given.
+fn fill(request: &mut CampaignRequest, mapping: crate::uploads::Mapping) {
+    for (field, column) in mapping.fields {
+        request.data.entry(field).or_insert_with(|| format!("{{{{{column}}}}}").into());
     }
 }
 

@@ -115,24 +115,25 @@ impl Service {
     /// The upload of which a campaign is to be made.
     ///
     /// # Errors
-    /// What is open, as errors of the field `/audience/upload_id`.
+    /// What is open, as an error of the field `/audience/upload_id`, with what was found.
     pub(crate) async fn ready_upload(
         &self,
         app: &App,
         upload_id: &str,
-    ) -> Result<Result<(StoredUpload, UploadRequest, Report), FieldError>, Problem> {
+    ) -> Result<Result<(StoredUpload, UploadRequest, Report), (FieldError, Option<Report>)>, Problem> {
         let pointer = "/audience/upload_id";
         let found = match upload_id.parse::<Uuid>() {
             Ok(id) => self.store.upload(app.number, id).await?,
             Err(_) => None,
         };
         let Some(upload) = found else {
-            return Ok(Err(FieldError::new(
+            let error = FieldError::new(
                 pointer,
                 "unknown_upload",
                 format!("没有上传文件 {upload_id}。"),
                 format!("There is no upload {upload_id}."),
-            )));
+            );
+            return Ok(Err((error, None)));
         };
         let report = report_of(&upload)?;
         let asked: UploadRequest = serde_json::from_str(&upload.asked).unwrap_or_default();
@@ -140,7 +141,7 @@ impl Service {
             return Ok(Ok((upload, asked, report)));
         }
         let (zh, en) = report.open();
-        Ok(Err(FieldError::new(pointer, "upload_not_ready", zh, en)))
+        Ok(Err((FieldError::new(pointer, "upload_not_ready", zh, en), Some(report))))
     }
 
     /// The columns of the sheet that a list was read from, in its order.

@@ -87,13 +87,14 @@ impl Service {
         for row in rows {
             if row.hidden {
                 reading.doubts.hidden.add(row.number);
-                if reading.asked.hidden_rows == Some(Choice::LeaveOut) {
+                // What is only asked about is not found wrong as well.
+                if reading.asked.hidden_rows != Some(Choice::Keep) {
                     continue;
                 }
             }
             if sheets::habits::is_total(&row) {
                 reading.doubts.totals.add(row.number);
-                if reading.asked.total_rows == Some(Choice::LeaveOut) {
+                if reading.asked.total_rows != Some(Choice::Keep) {
                     continue;
                 }
             }
