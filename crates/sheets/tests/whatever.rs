@@ -1,5 +1,7 @@
 //! Whatever bytes come, nothing panics, and what was written is read again.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use proptest::prelude::*;
 use sheets::write::Writer;
 use sheets::{Book, Limits, SheetRow};

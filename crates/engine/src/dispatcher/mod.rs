@@ -493,6 +493,12 @@ impl Dispatcher {
     fn piled_up(&mut self, campaign: Option<i64>, settlement: &Settlement) -> Option<Pausing> {
         let campaign = campaign?;
         let Settled::Outcome(outcome) = settlement.result else { return None };
+        let live = self.shared.service.campaigns().get(campaign);
+        if live.is_none_or(|live| live.stored.state != CampaignState::Running) {
+            // What still comes in after a pause says nothing of how it goes on afterwards.
+            self.piles.remove(&campaign);
+            return None;
+        }
         // A person without a grant is no error, nor is an answer that did not come.
         let failed = matches!(outcome, Outcome::Failed);
         let too_many = self.piles.entry(campaign).or_default().add(failed);
