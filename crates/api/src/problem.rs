@@ -65,6 +65,7 @@ pub(crate) fn status(kind: Kind) -> StatusCode {
         Kind::Forbidden => StatusCode::FORBIDDEN,
         Kind::NotFound => StatusCode::NOT_FOUND,
         Kind::Conflict => StatusCode::CONFLICT,
+        Kind::TooMany => StatusCode::TOO_MANY_REQUESTS,
         Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Kind::Upstream => StatusCode::BAD_GATEWAY,
     }
@@ -95,8 +96,13 @@ impl ProblemBody {
 impl IntoResponse for ApiProblem {
     fn into_response(self) -> Response {
         let mut response = status(self.0.kind).into_response();
-        if self.0.kind == Kind::Unavailable {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        let later = match self.0.kind {
+            Kind::Unavailable => Some("1"),
+            Kind::TooMany => Some("900"),
+            _ => None,
+        };
+        if let Some(later) = later {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(later));
         }
         response.extensions_mut().insert(Arc::new(self.0));
         response

@@ -1,31 +1,53 @@
 #![doc = include_str!("../README.md")]
 
-use askama::Template;
+mod answer;
+mod assets;
+mod form;
+mod layout;
+mod pages;
+mod visit;
+mod words;
+
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
 use axum::Router;
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
+use service::{Problem, Service};
 
-/// Scripts, frames and foreign hosts are shut out; the one style sheet stands in the page.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// Starts the simulated WeChat with a sample app, for whoever wants to try; gives the phone's address.
+pub type TryOut =
+    Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<String, Problem>> + Send>> + Send + Sync>;
 
-#[derive(Template)]
-#[template(path = "front_door.html")]
-struct FrontDoor {
-    zh: bool,
-    version: &'static str,
+/// What the console has to know of its surroundings.
+#[derive(Clone, Default)]
+pub struct Options {
+    /// Where the outside reaches this service, as in `https://notify.example.com/hongyan`.
+    pub public_url: Option<String>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// How the simulated WeChat is started.
+    pub try_out: Option<TryOut>,
+    /// Where the phone of a simulated WeChat is shown, and the base URL of its API, where one runs.
+    pub phones: Phones,
+}
+
+/// Addresses of simulated WeChats that run beside this service: the base URL of each is also that of its phone.
+pub type Phones = Arc<std::sync::RwLock<Vec<String>>>;
+
+/// What the handlers share.
+#[derive(Clone)]
+pub(crate) struct Console {
+    service: Service,
+    options: Arc<Options>,
 }
 
 /// The console's pages, to be mounted beside the API.
-pub fn router() -> Router {
-    Router::new().route("/", get(front_door))
-}
-
-async fn front_door(headers: HeaderMap) -> Response {
-    let language = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or("zh");
-    let zh = !language.trim_start().to_ascii_lowercase().starts_with("en");
-    match (FrontDoor { zh, version: env!("CARGO_PKG_VERSION") }).render() {
-        Ok(page) => ([(header::CONTENT_SECURITY_POLICY, POLICY)], Html(page)).into_response(),
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-    }
+pub fn router(service: Service, options: Options) -> Router {
+    let console = Console { service, options: Arc::new(options) };
+    pages::all()
+        .route("/assets/{name}", get(assets::asset))
+        .layer(axum::middleware::from_fn_with_state(console.clone(), answer::dress))
+        .with_state(console)
 }

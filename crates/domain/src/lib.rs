@@ -5,6 +5,7 @@ pub mod campaign;
 pub mod clock;
 mod coded;
 pub mod entropy;
+pub mod happening;
 pub mod id;
 pub mod lane;
 pub mod ledger;

@@ -47,6 +47,11 @@ pub(crate) enum Command {
     /// Makes and revokes API keys
     #[command(subcommand)]
     Key(Key),
+    /// Who signs in to the console
+    #[command(subcommand)]
+    Operator(crate::commands::operator::Operator),
+    /// Shows the one-time code that claims a fresh installation
+    SetupCode,
     /// Sends one message
     Send(Send),
     /// Reads an app's templates from WeChat

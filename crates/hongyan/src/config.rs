@@ -1,6 +1,6 @@
 //! Configuration: flags over environment (`HONGYAN_…`) over the file over the defaults.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -22,6 +22,8 @@ struct File {
     public_listen: Option<SocketAddr>,
     master_key_file: Option<PathBuf>,
     webhooks_allow_private: Option<bool>,
+    public_url: Option<String>,
+    trusted_proxies: Option<Vec<IpAddr>>,
 }
 
 /// What a command works with.
@@ -33,6 +35,10 @@ pub(crate) struct Config {
     pub(crate) public_listen: Option<SocketAddr>,
     pub(crate) master_key_file: Option<PathBuf>,
     pub(crate) webhooks_allow_private: bool,
+    /// Where the outside reaches the service.
+    pub(crate) public_url: Option<String>,
+    /// Whose `X-Forwarded-For` is believed.
+    pub(crate) trusted_proxies: Vec<IpAddr>,
 }
 
 /// The address of `serve` unless another is given.
@@ -60,9 +66,33 @@ impl Config {
             webhooks_allow_private: flag("HONGYAN_WEBHOOKS_ALLOW_PRIVATE")?
                 .or(file.webhooks_allow_private)
                 .unwrap_or(false),
+            public_url: public_url(file.public_url)?,
+            trusted_proxies: trusted_proxies()?.or(file.trusted_proxies).unwrap_or_default(),
             data_dir,
         })
     }
+}
+
+/// Where the outside reaches the service, without a slash at its end.
+fn public_url(from_file: Option<String>) -> anyhow::Result<Option<String>> {
+    let given = std::env::var("HONGYAN_PUBLIC_URL").ok().filter(|url| !url.is_empty()).or(from_file);
+    let Some(url) = given else { return Ok(None) };
+    if !wechat::client::is_outside_url(&url) || url.contains('?') {
+        bail!(
+            "public_url begins with https:// or http:// and has no ?, not {url} / public_url 应以 https:// 开头，不含 ?"
+        );
+    }
+    Ok(Some(url.trim_end_matches('/').to_owned()))
+}
+
+/// Addresses with commas from the environment.
+fn trusted_proxies() -> anyhow::Result<Option<Vec<IpAddr>>> {
+    let Ok(text) = std::env::var("HONGYAN_TRUSTED_PROXIES") else { return Ok(None) };
+    let parse = |part: &str| {
+        let what = "HONGYAN_TRUSTED_PROXIES is a list of addresses with commas / 应为用逗号分开的 IP 地址";
+        part.trim().parse::<IpAddr>().with_context(|| format!("{what}: {part}"))
+    };
+    text.split(',').filter(|part| !part.trim().is_empty()).map(parse).collect::<Result<_, _>>().map(Some)
 }
 
 /// Yes or no from the environment.

@@ -7,6 +7,7 @@ mod http;
 mod locale;
 mod open;
 mod output;
+mod try_out;
 
 use std::process::ExitCode;
 

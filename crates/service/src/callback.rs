@@ -12,6 +12,7 @@ use wechat::callback::event::{self, Kind as PushKind, Push};
 use wechat::callback::reply::{self, Encryption, Parties};
 use wechat::callback::{Keys, Mode, OpenError, Opened, Query, VerifyError};
 
+use crate::arrivals::Arrival;
 use crate::fresh::FreshPush;
 use crate::problem::Problem;
 use crate::settings::CustomerService;
@@ -67,13 +68,24 @@ impl Service {
         use secrecy::ExposeSecret;
         let keys = app.keys_at(self.now());
         let tokens: Vec<&str> = keys.iter().map(|keys| keys.token.expose_secret()).collect();
+        let arrival = |refused| Arrival {
+            at: self.now(),
+            verification: true,
+            refused,
+            skew_seconds: None,
+            stronger_mode: false,
+        };
         match wechat::callback::verify_url(&tokens, query) {
-            Ok(echostr) => Answer::Text(echostr.to_owned()),
+            Ok(echostr) => {
+                self.arrivals.note(app.number, arrival(None));
+                Answer::Text(echostr.to_owned())
+            }
             Err(error) => {
                 let reason = match error {
                     VerifyError::Missing(_) => "missing_parameter",
                     VerifyError::BadSignature => "bad_signature",
                 };
+                self.arrivals.note(app.number, arrival(Some(reason)));
                 tracing::warn!(
                     app = app.app_id,
                     reason,
@@ -93,8 +105,34 @@ impl Service {
         let keys = app.keys_at(now);
         let opened = match wechat::callback::open(keys, received.query, received.body) {
             Ok(opened) => opened,
-            Err(error) => return Ok(refused(app, &error)),
+            Err(error) => {
+                let answer = refused(app, &error);
+                if let Answer::Refused { reason, .. } = &answer {
+                    let refused = Some(*reason);
+                    self.arrivals.note(
+                        app.number,
+                        Arrival {
+                            at: now,
+                            verification: false,
+                            refused,
+                            skew_seconds: None,
+                            stronger_mode: false,
+                        },
+                    );
+                }
+                return Ok(answer);
+            }
         };
+        self.arrivals.note(
+            app.number,
+            Arrival {
+                at: now,
+                verification: false,
+                refused: None,
+                skew_seconds: opened.timestamp.map(|sent| now / SECOND - sent),
+                stronger_mode: opened.stronger_than_configured,
+            },
+        );
         if opened.stronger_than_configured {
             tracing::warn!(app = app.app_id, received = %opened.received_mode, "callbacks come in a stronger mode than configured");
         }

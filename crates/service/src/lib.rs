@@ -1,17 +1,25 @@
 #![doc = include_str!("../README.md")]
 
 pub mod apps;
+pub mod arrivals;
 pub mod ask_again;
+pub mod attention;
+pub mod audit;
 pub mod callback;
 pub mod campaigns;
 pub mod checks;
+pub mod csv;
+pub mod doctor;
 pub mod erasure;
 mod explanation;
 pub mod fresh;
 pub mod grants;
 pub mod inbox;
+
 pub mod keys;
+pub mod library;
 pub mod messages;
+pub mod operators;
 pub mod people;
 pub mod problem;
 pub mod quota;
@@ -20,6 +28,7 @@ mod registering;
 mod relay;
 pub mod schedules;
 pub mod settings;
+pub mod statistics;
 pub mod subscriptions;
 pub mod templates;
 pub mod token_source;
@@ -59,6 +68,9 @@ pub struct Parts {
     chat_answers: relay::ChatAnswers,
     campaigns: campaigns::Campaigns,
     guests: people::Guests,
+    attempts: operators::Attempts,
+    arrivals: arrivals::Arrivals,
+    public_url: std::sync::OnceLock<String>,
 }
 
 impl std::ops::Deref for Service {
@@ -80,6 +92,7 @@ impl Service {
         let apps = Apps::new(store.clone(), Arc::clone(&clock));
         let tokens = Tokens::new(store.clone(), client.clone(), Arc::clone(&clock));
         let (keys, fresh, known_templates, chat_answers, campaigns, guests) = Default::default();
+        let (attempts, arrivals, public_url) = Default::default();
         Self(Arc::new(Parts {
             store,
             clock,
@@ -93,7 +106,20 @@ impl Service {
             chat_answers,
             campaigns,
             guests,
+            attempts,
+            arrivals,
+            public_url,
         }))
+    }
+
+    /// Says where the outside reaches this service; once.
+    pub fn set_public_url(&self, url: String) {
+        let _ = self.public_url.set(url);
+    }
+
+    /// Where the outside reaches this service, where that is known.
+    pub fn public_url(&self) -> Option<&str> {
+        self.public_url.get().map(String::as_str)
     }
 
     /// The store below.

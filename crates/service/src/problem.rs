@@ -19,6 +19,8 @@ pub enum Kind {
     NotFound,
     /// It is too late, or it stands already.
     Conflict,
+    /// Too often; later again.
+    TooMany,
     /// Not now: the database is away.
     Unavailable,
     /// WeChat refused or could not be reached.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use domain::clock::HOUR;
+use domain::entropy::random_bytes;
 use secrecy::{ExposeSecret, SecretString};
 use store::StoreError;
 use store::apps::AppInput;
@@ -45,6 +46,20 @@ pub struct AppChange {
 }
 
 impl Service {
+    /// A new Token for the message push: 32 letters and digits, none of which is mistaken for another.
+    pub fn new_callback_token(&self) -> SecretString {
+        const LETTERS: &[u8] = b"ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789";
+        let bytes = random_bytes::<32>(&*self.entropy);
+        let token: String =
+            bytes.iter().map(|byte| char::from(LETTERS[usize::from(*byte) % LETTERS.len()])).collect();
+        token.into()
+    }
+
+    /// A new EncodingAESKey for the message push.
+    pub fn new_aes_key(&self) -> SecretString {
+        EncodingAesKey::from_random(random_bytes(&*self.entropy)).expose().into()
+    }
+
     /// Registers an app.
     ///
     /// # Errors

@@ -115,6 +115,17 @@ impl Service {
     }
 }
 
+/// Where a page of subscriptions goes on, as a text.
+pub fn write_key((lane, template, openid): &SubscriptionKey) -> String {
+    format!("{lane}.{template}.{openid}")
+}
+
+/// What [`write_key`] wrote.
+pub fn read_key(text: &str) -> Option<SubscriptionKey> {
+    let mut parts = text.splitn(3, '.');
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?.to_owned()))
+}
+
 fn subscription(stored: StoredSubscription) -> SubscriptionView {
     let s = stored.subscription;
     SubscriptionView {

@@ -1,5 +1,7 @@
 //! Webhooks out, by the Standard Webhooks specification (standardwebhooks.com): endpoints, what they get, what became of it.
 
+mod robots;
+
 use base64::Engine as _;
 use domain::Millis;
 use domain::clock::HOUR;
@@ -13,6 +15,7 @@ use store::webhooks::{Event, StoredDelivery, Webhook};
 use uuid::Uuid;
 use wechat::client::is_outside_url;
 
+pub use self::robots::{ROBOT_PAUSE, RobotPost, robot_refusal};
 use crate::Service;
 use crate::problem::{FieldError, Kind, Problem};
 use crate::view::time;
@@ -49,6 +52,49 @@ pub const KINDS: [&str; 24] = [
     "alarm.webhook",
 ];
 
+/// How an endpoint is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Form {
+    /// By the Standard Webhooks specification.
+    #[default]
+    Standard,
+    /// A group robot of WeCom (企业微信).
+    Wecom,
+    /// A group robot of DingTalk (钉钉).
+    Dingtalk,
+    /// A group robot of Feishu (飞书).
+    Feishu,
+}
+
+impl Form {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Standard, Self::Wecom, Self::Dingtalk, Self::Feishu];
+
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::Wecom => "wecom",
+            Self::Dingtalk => "dingtalk",
+            Self::Feishu => "feishu",
+        }
+    }
+
+    /// Of a stored endpoint.
+    pub fn of(webhook: &Webhook) -> Self {
+        webhook.form.parse().unwrap_or_default()
+    }
+}
+
+impl std::str::FromStr for Form {
+    type Err = ();
+
+    fn from_str(word: &str) -> Result<Self, ()> {
+        Self::ALL.into_iter().find(|form| form.as_str() == word).ok_or(())
+    }
+}
+
 /// An endpoint as it is asked for.
 #[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -63,6 +109,12 @@ pub struct WebhookRequest {
     /// A note.
     #[serde(default)]
     pub note: Option<String>,
+    /// standard, or a group robot: wecom, dingtalk, feishu.
+    #[serde(default)]
+    pub form: Form,
+    /// Of a robot that signs: its secret.
+    #[serde(default)]
+    pub sign_secret: Option<String>,
 }
 
 /// An endpoint.
@@ -70,8 +122,10 @@ pub struct WebhookRequest {
 pub struct WebhookView {
     /// Its id.
     pub id: String,
-    /// Where to.
+    /// Where to; of a robot only its host, since the rest is a secret.
     pub url: String,
+    /// standard, or a group robot.
+    pub form: Form,
     /// Kinds of events.
     pub events: Vec<String>,
     /// Only of this app.
@@ -145,14 +199,21 @@ impl Service {
     /// `validation_failed`.
     pub async fn add_webhook(&self, request: WebhookRequest, by: &str) -> Result<WebhookView, Problem> {
         let app = self.checked_webhook(&request)?;
+        let robot = request.form != Form::Standard;
+        let secret = match (robot, request.sign_secret) {
+            (true, secret) => secret.unwrap_or_default().into(),
+            (false, _) => self.new_webhook_secret(),
+        };
         let webhook = Webhook {
             number: 0,
             id: domain::MessageId::new(self.now(), domain::Lane(0), &*self.entropy).0,
             app,
-            url: request.url,
+            url: if robot { robots::shown(&request.url) } else { request.url.clone() },
+            sealed_url: robot.then(|| request.url.into()),
+            form: request.form.as_str().to_owned(),
             events: request.events,
             note: request.note,
-            secret: self.new_webhook_secret(),
+            secret,
             previous: None,
             enabled: true,
             disabled_because: None,
@@ -161,8 +222,19 @@ impl Service {
             created_at: self.now(),
         };
         self.store.put_webhook(webhook.clone()).await?;
-        let secret = webhook.secret.expose_secret().to_owned();
-        Ok(WebhookView { secret: Some(secret), ..self.webhook_view(webhook) })
+        let secret = (!robot).then(|| webhook.secret.expose_secret().to_owned());
+        Ok(WebhookView { secret, ..self.webhook_view(webhook) })
+    }
+
+    /// Tells an endpoint that it is there.
+    ///
+    /// # Errors
+    /// `webhook_not_found`.
+    pub async fn test_webhook(&self, id: Uuid) -> Result<(), Problem> {
+        let webhook = self.stored_webhook(id).await?;
+        let any = || self.apps.all().first().map_or(0, |app| app.number);
+        let app = webhook.app.unwrap_or_else(any);
+        Ok(self.store.tell_one(webhook.number, app, "alarm.test", "{}".to_owned(), self.now()).await?)
     }
 
     /// Changes an endpoint: url, events, note, or `enabled` again.
@@ -171,7 +243,7 @@ impl Service {
     /// `webhook_not_found`, `validation_failed`.
     pub async fn change_webhook(&self, id: Uuid, change: &Value) -> Result<WebhookView, Problem> {
         let mut webhook = self.stored_webhook(id).await?;
-        let request = WebhookRequest {
+        let mut request = WebhookRequest {
             url: text(change, "url").unwrap_or_else(|| webhook.url.clone()),
             events: match change.get("events") {
                 Some(events) => serde_json::from_value(events.clone()).map_err(|error| unreadable(&error))?,
@@ -179,8 +251,22 @@ impl Service {
             },
             app_id: None,
             note: text(change, "note").or_else(|| webhook.note.clone()),
+            form: Form::of(&webhook),
+            sign_secret: None,
         };
-        self.checked_webhook(&request)?;
+        if request.form != Form::Standard {
+            if request.url == webhook.url {
+                request.url = webhook
+                    .sealed_url
+                    .as_ref()
+                    .map_or_else(String::new, |url| url.expose_secret().to_owned());
+            }
+            self.checked_webhook(&request)?;
+            webhook.sealed_url = Some(request.url.clone().into());
+            request.url = robots::shown(&request.url);
+        } else {
+            self.checked_webhook(&request)?;
+        }
         (webhook.url, webhook.events, webhook.note) = (request.url, request.events, request.note);
         if let Some(enabled) = change.get("enabled").and_then(Value::as_bool) {
             webhook.enabled = enabled;
@@ -260,7 +346,7 @@ impl Service {
     }
 
     /// The event with the names that the interface has for things.
-    async fn told(&self, event: &Event) -> Result<Value, Problem> {
+    pub(crate) async fn told(&self, event: &Event) -> Result<Value, Problem> {
         let mut told: Value = serde_json::from_str(&event.body).unwrap_or_default();
         told["app_id"] = self.apps.by_number(event.app).map(|app| app.app_id.clone()).into();
         if let Some(template) = told["template"].as_i64() {
@@ -347,6 +433,7 @@ impl Service {
         WebhookView {
             id: webhook.id.to_string(),
             app_id: webhook.app.and_then(|app| Some(self.apps.by_number(app)?.app_id.clone())),
+            form: Form::of(&webhook),
             url: webhook.url,
             events: webhook.events,
             note: webhook.note,

@@ -2,6 +2,7 @@
 #![deny(missing_docs)]
 
 pub mod apps;
+pub mod audit;
 pub mod callbacks;
 pub mod campaigns;
 pub mod changes;
@@ -9,11 +10,13 @@ pub mod erasure;
 pub mod error;
 pub mod gates;
 pub mod grants;
+pub mod happened;
 pub mod hot;
 pub mod keys;
 pub mod lanes;
 mod listing;
 pub mod messages;
+pub mod operators;
 pub mod people;
 pub mod postgres;
 pub mod relay;

@@ -20,8 +20,12 @@ pub struct Webhook {
     pub id: Uuid,
     /// Of which app; none: of all.
     pub app: Option<i64>,
-    /// Where to.
+    /// Where to; of a robot only its host.
     pub url: String,
+    /// How it is told: `standard`, or a robot's.
+    pub form: String,
+    /// Of a robot, whose address is a secret: where to.
+    pub sealed_url: Option<SecretString>,
     /// Kinds of events.
     pub events: Vec<String>,
     /// A note.
@@ -143,7 +147,7 @@ select m.app, v->>1, json_object('message_id', v->>2, 'state', v->>3, 'to', m.op
 from (select value v from json_each($1)) b join message m on m.id = unhex(b.v->>0)";
 const READ: &str = "
 select number, id, app, url, events, note, secret, previous_secret, previous_until, enabled, disabled_because, failing_since,
-    created_by, created_at from webhook";
+    created_by, created_at, form, sealed_url from webhook";
 
 /// Whether anybody wants to know anything: without endpoints an event costs this question per commit.
 pub(crate) async fn anybody(db: &mut SqliteConnection) -> Result<bool, StoreError> {
@@ -208,6 +212,7 @@ impl Store {
     pub async fn put_webhook(&self, webhook: Webhook) -> Result<(), StoreError> {
         let place = context(webhook.id);
         let secret = self.master.seal(&webhook.secret, &place, &*self.entropy);
+        let sealed_url = webhook.sealed_url.as_ref().map(|url| self.master.seal(url, &place, &*self.entropy));
         let previous = webhook
             .previous
             .as_ref()
@@ -217,12 +222,13 @@ impl Store {
                 Box::pin(async move {
                     sqlx::query(
                         "insert into webhook (id, app, url, events, note, secret, previous_secret, previous_until, enabled,
-                             disabled_because, failing_since, created_by, created_at)
-                         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+                             disabled_because, failing_since, created_by, created_at, form, sealed_url)
+                         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
                          on conflict (id) do update set url = excluded.url, events = excluded.events, note = excluded.note,
                              secret = excluded.secret, previous_secret = excluded.previous_secret,
                              previous_until = excluded.previous_until, enabled = excluded.enabled,
-                             disabled_because = excluded.disabled_because, failing_since = excluded.failing_since",
+                             disabled_because = excluded.disabled_because, failing_since = excluded.failing_since,
+                             sealed_url = excluded.sealed_url",
                     )
                     .bind(webhook.id.as_bytes().to_vec())
                     .bind(webhook.app)
@@ -237,6 +243,46 @@ impl Store {
                     .bind(webhook.failing_since)
                     .bind(webhook.created_by)
                     .bind(webhook.created_at)
+                    .bind(webhook.form)
+                    .bind(sealed_url)
+                    .execute(db)
+                    .await?;
+                    Ok(())
+                })
+            })
+            .await
+    }
+
+    /// Tells one endpoint something, whatever it wants to know.
+    ///
+    /// # Errors
+    /// Where the database is away.
+    pub async fn tell_one(
+        &self,
+        webhook: i64,
+        app: i64,
+        kind: &'static str,
+        body: String,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        self.writer
+            .cold(move |db, _| {
+                Box::pin(async move {
+                    let event: i64 = sqlx::query_scalar(
+                        "insert into webhook_event (app, kind, body, created_at) values ($1, $2, $3, $4) returning number",
+                    )
+                    .bind(app)
+                    .bind(kind)
+                    .bind(body)
+                    .bind(now)
+                    .fetch_one(&mut *db)
+                    .await?;
+                    sqlx::query(
+                        "insert into webhook_delivery (webhook, event, state, attempts, due_at) values ($1, $2, 1, 0, $3)",
+                    )
+                    .bind(webhook)
+                    .bind(event)
+                    .bind(now)
                     .execute(db)
                     .await?;
                     Ok(())
@@ -292,6 +338,8 @@ impl Store {
             failing_since: row.try_get(11)?,
             created_by: row.try_get(12)?,
             created_at: row.try_get(13)?,
+            form: row.try_get(14)?,
+            sealed_url: row.try_get::<Option<Vec<u8>>, _>(15)?.map(open).transpose()?,
         })
     }
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use domain::message::List;
 use futures::{Stream, StreamExt};
 use serde::Deserialize;
-use service::campaigns::{Line, ListColumn, TOLD};
+use service::campaigns::Line;
 use service::problem::FieldError;
 use service::{Problem, Scope};
 
@@ -52,7 +52,7 @@ pub(crate) async fn results(
     }
     if csv::wanted(&headers) {
         let columns = service.list_columns(&stored).await?;
-        return Ok(table(&name, columns, lines));
+        return Ok(csv::response(&name, service::csv::list(columns, lines)));
     }
     Ok(array(lines))
 }
@@ -64,19 +64,6 @@ pub(crate) fn workbook(name: &str, bytes: Vec<u8>) -> Response {
     let disposition = format!("attachment; filename=\"{name}.xlsx\"");
     ([(header::CONTENT_TYPE, csv::XLSX.to_owned()), (header::CONTENT_DISPOSITION, disposition)], bytes)
         .into_response()
-}
-
-fn table(
-    name: &str,
-    columns: Vec<ListColumn>,
-    lines: impl Stream<Item = Lines> + Send + 'static,
-) -> Response {
-    let mut head = vec!["row"];
-    head.extend(columns.iter().map(|column| column.header.as_str()));
-    head.extend(TOLD);
-    let head = csv::head(&head);
-    let rows = lines.map(move |page| page.map(|lines| Bytes::from(csv::results(&columns, &lines))));
-    csv::response(name, futures::stream::once(std::future::ready(Ok(head))).chain(rows))
 }
 
 /// One array, begun before its end is known.

@@ -1,15 +1,13 @@
 //! `/apps/{app_id}/subscribers` and `/apps/{app_id}/guests`.
 
-use std::collections::BTreeMap;
-
 use axum::extract::Path;
 use axum::http::StatusCode;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use service::Scope;
 use service::erasure::ErasureView;
 use service::people::{GuestView, Imported, PersonRequest, PersonView};
 use service::problem::FieldError;
-use service::{Kind, Problem, Scope};
 
 use crate::auth::Access;
 use crate::body::{Json, Query, bad_cursor, limit};
@@ -119,21 +117,8 @@ pub(crate) async fn import(
     body: Bytes,
 ) -> Result<axum::Json<Imported>, ApiProblem> {
     let app = access.app(&app_id, Scope::Manage).await?;
-    let rows = table(&body)?;
+    let rows = service::csv::table(&body)?;
     Ok(axum::Json(access.service().import_people(&app, rows, lang).await?))
-}
-
-/// Rows of a CSV by the names of their columns.
-pub(crate) fn table(bytes: &[u8]) -> Result<Vec<BTreeMap<String, String>>, ApiProblem> {
-    crate::csv::table(bytes).map_err(|error| {
-        Problem::new(
-            Kind::Malformed,
-            "invalid_csv",
-            format!("不是 UTF-8 编码、第一行为表头的 CSV：{error}"),
-            format!("That is no CSV in UTF-8 with a head: {error}"),
-        )
-        .into()
-    })
 }
 
 /// What is known of one person.

@@ -44,19 +44,14 @@ pub(crate) async fn list(
     let app = access.app(&app_id, Scope::Read).await?;
     let after = match query.cursor.as_deref() {
         None => None,
-        Some(text) => Some(subscription_key(text).ok_or_else(bad_cursor)?),
+        Some(text) => Some(service::subscriptions::read_key(text).ok_or_else(bad_cursor)?),
     };
     let (items, next) = access
         .service()
         .subscriptions(&app, query.openid.as_deref(), query.template_id.as_deref(), after, limit(query.limit))
         .await?;
-    let next_cursor = next.map(|(lane, template, openid)| format!("{lane}.{template}.{openid}"));
+    let next_cursor = next.map(|key| service::subscriptions::write_key(&key));
     Ok(axum::Json(SubscriptionPage { items, next_cursor }))
-}
-
-fn subscription_key(text: &str) -> Option<(i64, i64, String)> {
-    let mut parts = text.splitn(3, '.');
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?.to_owned()))
 }
 
 /// A page of ledger entries.
@@ -134,10 +129,10 @@ fn table(service: Service, app: Arc<App>, after: i64, lang: Lang) -> Response {
                     entry.note.clone().unwrap_or_default(),
                 ]
             });
-            Ok(Some((Bytes::from(csv::rows(rows)), next)))
+            Ok(Some((Bytes::from(service::csv::rows(rows)), next)))
         }
     });
-    let head = futures::stream::once(std::future::ready(Ok(csv::head(&COLUMNS))));
+    let head = futures::stream::once(std::future::ready(Ok(service::csv::head(&COLUMNS))));
     csv::response("ledger", futures::StreamExt::chain(head, pages))
 }
 

@@ -63,7 +63,8 @@ impl Hongyan {
             .await
             .map_err(|problem| anyhow::anyhow!("{problem}"))?;
         let api = api::Api::new(service.clone(), api::install_metrics());
-        let serving = Serving::start(api.router(console::router())).await?;
+        let serving =
+            Serving::start(api.router(console::router(service.clone(), console::Options::default()))).await?;
         Ok(Self { service, serving, engine, copy })
     }
 

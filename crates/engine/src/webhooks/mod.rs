@@ -9,6 +9,7 @@ use std::time::Duration;
 use domain::Millis;
 use domain::clock::{DAY, HOUR, MINUTE, SECOND};
 use service::Problem;
+use service::webhooks::{Form, ROBOT_PAUSE};
 use store::webhooks::{DeliveryState, DeliveryTried, DueDelivery, Webhook};
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
@@ -85,12 +86,18 @@ async fn step(
 /// Works through what is due of one endpoint. After a failure the rest waits for its turn: an endpoint that is down is not asked
 /// sixty-four times.
 async fn deliver(shared: &Shared, poster: &Poster, webhook: Webhook, due: Vec<DueDelivery>) {
-    for few in due.chunks(AT_ONCE) {
+    let robot = Form::of(&webhook) != Form::Standard;
+    // A robot is told of all at once.
+    for few in due.chunks(if robot { due.len() } else { AT_ONCE }) {
         if shared.stop.is_cancelled() {
             return;
         }
-        let tries = few.iter().map(|delivery| attempt(shared, poster, &webhook, delivery));
-        let tried: Vec<DeliveryTried> = futures::future::join_all(tries).await;
+        let tried: Vec<DeliveryTried> = if robot {
+            tell_robot(shared, poster, &webhook, few).await
+        } else {
+            let tries = few.iter().map(|delivery| attempt(shared, poster, &webhook, delivery));
+            futures::future::join_all(tries).await
+        };
         let failed = tried.iter().any(|one| one.state != DeliveryState::Delivered);
         while let Err(error) = shared.service.store().deliveries_tried(tried.clone()).await {
             tracing::error!(%error, "what became of webhooks could not be kept; trying again");
@@ -99,11 +106,31 @@ async fn deliver(shared: &Shared, poster: &Poster, webhook: Webhook, due: Vec<Du
             }
             tokio::time::sleep(TICK).await;
         }
-        if failed {
-            tokio::time::sleep(Duration::from_secs(1)).await;
+        if failed || robot {
+            let rest = if robot { Duration::from_millis(ROBOT_PAUSE) } else { Duration::from_secs(1) };
+            shared.stop.run_until_cancelled(tokio::time::sleep(rest)).await;
             return;
         }
     }
+}
+
+/// One message for all that is due: a robot takes only twenty a minute.
+async fn tell_robot(
+    shared: &Shared,
+    poster: &Poster,
+    webhook: &Webhook,
+    due: &[DueDelivery],
+) -> Vec<DeliveryTried> {
+    let events: Vec<_> = due.iter().map(|delivery| &delivery.event).collect();
+    let answered = match shared.service.robot_post(webhook, &events).await {
+        Ok(post) => poster.post_robot(&post).await,
+        Err(problem) => Err(problem.to_string()),
+    };
+    let mut tried = Vec::with_capacity(due.len());
+    for delivery in due {
+        tried.push(outcome(shared, webhook, delivery, answered.clone()).await);
+    }
+    tried
 }
 
 async fn attempt(
@@ -116,6 +143,16 @@ async fn attempt(
         Ok(signed) => poster.post(&webhook.url, signed).await,
         Err(problem) => Err(problem.to_string()),
     };
+    outcome(shared, webhook, delivery, answered).await
+}
+
+/// What becomes of a delivery after an answer.
+async fn outcome(
+    shared: &Shared,
+    webhook: &Webhook,
+    delivery: &DueDelivery,
+    answered: Result<u16, String>,
+) -> DeliveryTried {
     let at = shared.service.now();
     let (status, error) = match answered {
         Ok(status) => (Some(status), None),

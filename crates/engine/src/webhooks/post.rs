@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Uri};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, Limited};
 use hyper_rustls::{HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use service::webhooks::Signed;
+use secrecy::ExposeSecret;
+use service::webhooks::{RobotPost, Signed, robot_refusal};
 use tokio::net::TcpStream;
 use tower::util::BoxCloneSyncService;
 use tower::{ServiceExt, service_fn};
@@ -21,6 +22,8 @@ type Connector = BoxCloneSyncService<Uri, MaybeHttpsStream<TokioIo<TcpStream>>, 
 /// One try, connecting included: the specification recommends 15 to 30 seconds.
 const TIME: Duration = Duration::from_secs(20);
 const CONNECT: Duration = Duration::from_secs(5);
+/// Of a robot's answer is read at most.
+const ANSWER: usize = 64 * 1024;
 
 /// Posts events.
 #[derive(Clone)]
@@ -50,6 +53,25 @@ impl Poster {
             Ok(Err(error)) => Err(deepest(&error)),
             Err(_) => Err(format!("no answer within {} seconds", TIME.as_secs())),
         }
+    }
+
+    /// Tells a robot something; what it does not take is an error, though its status says otherwise.
+    pub(super) async fn post_robot(&self, post: &RobotPost) -> Result<u16, String> {
+        let Some(client) = &self.client else { return Err("TLS could not be set up".to_owned()) };
+        let request = Request::post(post.url.expose_secret())
+            .header("content-type", "application/json")
+            .body(Full::from(post.body.clone()))
+            .map_err(|_| "the address is wrong".to_owned())?;
+        let answer = async {
+            let answer = client.request(request).await.map_err(|error| deepest(&error))?;
+            let status = answer.status().as_u16();
+            let body = Limited::new(answer.into_body(), ANSWER).collect().await;
+            let body = body.map_err(|_| "its answer could not be read".to_owned())?.to_bytes();
+            robot_refusal(&body).map_or(Ok(status), Err)
+        };
+        tokio::time::timeout(TIME, answer)
+            .await
+            .unwrap_or_else(|_| Err(format!("no answer within {} seconds", TIME.as_secs())))
     }
 }
 

@@ -4,14 +4,12 @@ use std::io::Read;
 
 use anyhow::{Context, bail};
 use domain::Millis;
-use domain::entropy::random_bytes;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use service::apps::AppChange;
 use service::token_source::TokenSourceInput;
 use service::view::time;
 use service::{App, Service};
-use wechat::callback::crypto::EncodingAesKey;
 use wechat::callback::{Format, Mode};
 
 use super::service_beside;
@@ -157,11 +155,10 @@ fn token_source(
 
 /// A Token of 32 letters and digits, and an EncodingAESKey.
 fn generate(service: &Service) -> Generated {
-    const LETTERS: &[u8] = b"ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789";
-    let bytes = random_bytes::<32>(&**service.entropy());
-    let token = bytes.iter().map(|byte| char::from(LETTERS[usize::from(*byte) % LETTERS.len()])).collect();
-    let aes_key = EncodingAesKey::from_random(random_bytes(&**service.entropy())).expose().to_owned();
-    Generated { token, aes_key }
+    Generated {
+        token: service.new_callback_token().expose_secret().to_owned(),
+        aes_key: service.new_aes_key().expose_secret().to_owned(),
+    }
 }
 
 fn value(app: &App, now: Millis) -> Value {

@@ -111,7 +111,7 @@ pub(crate) async fn run(global: &Global, command: Ledger) -> anyhow::Result<()> 
         Ledger::Import { app_id, file, skip_bad } => {
             let app = service.app(&app_id).await?;
             let bytes = std::fs::read(&file).with_context(|| file.display().to_string())?;
-            let rows = api::csv::table(&bytes)
+            let rows = service::csv::table(&bytes)
                 .context(say("不是 UTF-8 编码、第一行为表头的 CSV", "not a CSV in UTF-8 with a head"))?;
             let imported = service.import_grants(&app, rows, skip_bad, &principal(), lang()).await?;
             if global.json {

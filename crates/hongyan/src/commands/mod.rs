@@ -7,6 +7,7 @@ mod demo;
 mod key;
 pub(crate) mod ledger;
 pub(crate) mod operations;
+pub(crate) mod operator;
 pub(crate) mod people;
 mod send;
 mod serve;
@@ -25,6 +26,8 @@ use crate::config::Config;
 use crate::open;
 use crate::output;
 
+pub(crate) use simulator::new as simulator_new;
+
 /// Runs what was typed.
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let Arguments { global, command } = arguments;
@@ -38,6 +41,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Simulator(simulator) => simulator::run(&global, simulator).await?,
         Command::App(app) => app::run(&global, app).await?,
         Command::Key(key) => key::run(&global, key).await?,
+        Command::Operator(command) => operator::run(&global, command).await?,
+        Command::SetupCode => operator::setup_code(&global).await?,
         Command::Send(send) => return send::run(&global, send).await,
         Command::Templates(templates) => templates::run(&global, templates).await?,
         Command::Subscriber(command) => people::subscriber(&global, command).await?,

@@ -1,10 +1,13 @@
 //! `hongyan schedule`, `hongyan webhook`, `hongyan quota`: campaigns that recur, where events go, what may still be sent.
 
+use std::path::PathBuf;
+
 use anyhow::Context;
 use clap::Subcommand;
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use service::schedules::ScheduleView;
-use service::webhooks::{WebhookRequest, WebhookView};
+use service::webhooks::{Form, WebhookRequest, WebhookView};
 use uuid::Uuid;
 
 use super::{principal, service_beside};
@@ -77,9 +80,20 @@ pub(crate) enum Webhook {
         /// A note
         #[arg(long)]
         note: Option<String>,
+        /// standard, or a group robot: wecom, dingtalk, feishu
+        #[arg(long, value_parser = form)]
+        form: Option<Form>,
+        /// The secret of a robot that signs
+        #[arg(long, value_name = "FILE")]
+        sign_secret_file: Option<PathBuf>,
     },
     /// Lists all
     List,
+    /// Sends a test event
+    Test {
+        /// The endpoint's id
+        webhook: Uuid,
+    },
     /// Delivers again, after it was disabled
     Enable {
         /// The endpoint's id
@@ -180,14 +194,27 @@ fn show_schedules(global: &Global, views: &[ScheduleView]) -> anyhow::Result<()>
     Ok(())
 }
 
+fn form(word: &str) -> Result<Form, String> {
+    word.parse().map_err(|()| format!("{word} is none of standard, wecom, dingtalk, feishu"))
+}
+
 pub(crate) async fn webhook(global: &Global, command: Webhook) -> anyhow::Result<()> {
     let service = service_beside(global).await?;
     let views = match command {
-        Webhook::Add { url, events, app, note } => {
-            let request = WebhookRequest { url, events, app_id: app, note };
+        Webhook::Add { url, events, app, note, form, sign_secret_file } => {
+            let sign_secret = match sign_secret_file {
+                Some(file) => Some(crate::config::secret_file(&file)?.expose_secret().to_owned()),
+                None => None,
+            };
+            let form = form.unwrap_or_default();
+            let request = WebhookRequest { url, events, app_id: app, note, form, sign_secret };
             vec![service.add_webhook(request, &principal()).await?]
         }
         Webhook::List => service.webhooks().await?,
+        Webhook::Test { webhook } => {
+            service.test_webhook(webhook).await?;
+            return Ok(());
+        }
         Webhook::Enable { webhook } => {
             vec![service.change_webhook(webhook, &json!({ "enabled": true })).await?]
         }

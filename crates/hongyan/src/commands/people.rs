@@ -139,7 +139,7 @@ pub(crate) async fn subscriber(global: &Global, command: Subscriber) -> anyhow::
         Subscriber::Import { app_id, file } => {
             let app = service.app(&app_id).await?;
             let bytes = std::fs::read(&file).with_context(|| file.display().to_string())?;
-            let rows = api::csv::table(&bytes)
+            let rows = service::csv::table(&bytes)
                 .context(say("不是 UTF-8 编码、第一行为表头的 CSV", "not a CSV in UTF-8 with a head"))?;
             let imported = service.import_people(&app, rows, lang()).await?;
             if global.json {

@@ -1,6 +1,7 @@
 //! `hongyan serve`: the service. Also what the demo starts.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -9,6 +10,7 @@ use axum::Router;
 use axum::serve::ListenerExt;
 use engine::Engine;
 use metrics_exporter_prometheus::PrometheusHandle;
+use secrecy::ExposeSecret;
 use service::Service;
 use store::Role;
 use tokio::net::TcpListener;
@@ -18,7 +20,10 @@ use tokio_util::task::TaskTracker;
 use super::asked_to_stop;
 use crate::cli::{Global, Serve};
 use crate::config::Config;
+use crate::locale::say;
 use crate::open;
+use crate::output;
+use crate::try_out::TryOut;
 
 /// How long a stop waits for requests under way.
 const GRACE: Duration = Duration::from_secs(10);
@@ -38,29 +43,47 @@ pub(crate) async fn start(
     metrics: PrometheusHandle,
     main: TcpListener,
     public: Option<TcpListener>,
-    private_webhooks: bool,
+    config: &Config,
+    phones: Vec<String>,
 ) -> anyhow::Result<Running> {
     let address = main.local_addr()?;
+    if let Some(url) = &config.public_url {
+        service.set_public_url(url.clone());
+    }
+    let private_webhooks = config.webhooks_allow_private;
     let engine =
         Engine::start(service.clone(), engine::Options { private_webhooks, ..engine::Options::default() })
             .await?;
     let (servers, stop) = (TaskTracker::new(), CancellationToken::new());
     servers.spawn(stop.clone().run_until_cancelled_owned(api::keep_metrics(metrics.clone())));
+    let phones: console::Phones = Arc::new(phones.into());
+    let try_out = TryOut::new(service.clone(), address, &config.data_dir, Arc::clone(&phones), stop.clone());
+    let console = console::router(
+        service.clone(),
+        console::Options {
+            public_url: config.public_url.clone(),
+            trusted_proxies: config.trusted_proxies.clone(),
+            try_out: Some(try_out.hook()),
+            phones,
+        },
+    );
     let api = Api::new(service, metrics);
     let serve = |listener: TcpListener, router: Router| {
         let stopping = stop.clone().cancelled_owned();
         // Small answers must not wait for the other side's acknowledgement.
         let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
         async move {
+            let router = router.into_make_service_with_connect_info::<SocketAddr>();
             if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopping).await {
                 tracing::error!(%error, "the server ended");
             }
         }
     };
-    servers.spawn(serve(main, api.router(console::router())));
+    servers.spawn(serve(main, api.router(console)));
     if let Some(public) = public {
         servers.spawn(serve(public, api.public_router()));
     }
+    servers.spawn(async move { try_out.resume().await });
     servers.close();
     Ok(Running { engine, servers, stop, address })
 }
@@ -85,10 +108,20 @@ pub(crate) async fn run(global: &Global, serve: Serve) -> anyhow::Result<()> {
         None => None,
     };
     let public_address = public.as_ref().and_then(|listener| listener.local_addr().ok());
-    let running = start(service, api::install_metrics(), main, public, config.webhooks_allow_private).await?;
+    let running = start(service.clone(), api::install_metrics(), main, public, &config, Vec::new()).await?;
     tracing::info!(address = %running.address, database = config.database_url, "hongyan is ready");
     if let Some(address) = public_address {
         tracing::info!(%address, "the public address is ready");
+    }
+    if let Some(code) = service.setup_code().await? {
+        // Once, for whoever sits here; it is no secret any more when somebody has used it.
+        output::remark(&format!(
+            "{} http://{}/setup  {} {}",
+            say("创建管理员：", "Create the administrator:"),
+            running.address,
+            say("安装码", "setup code"),
+            code.expose_secret()
+        ));
     }
     asked_to_stop().await;
     tracing::info!("stopping");

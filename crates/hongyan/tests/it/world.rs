@@ -147,7 +147,8 @@ impl World {
             if self.url.is_empty() { "127.0.0.1:0" } else { self.url.trim_start_matches("http://") };
         let listener = TcpListener::bind(address).await.unwrap();
         self.url = format!("http://{}", listener.local_addr().unwrap());
-        let router = api::Api::new(service.clone(), api::install_metrics()).router(console::router());
+        let console = console::router(service.clone(), console::Options::default());
+        let router = api::Api::new(service.clone(), api::install_metrics()).router(console);
         let stop = CancellationToken::new();
         let stopping = stop.clone().cancelled_owned();
         let server = tokio::spawn(async move {

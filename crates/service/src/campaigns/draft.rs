@@ -298,6 +298,15 @@ impl Service {
         self.checked_campaign(app, request, by, None).await.map(drop)
     }
 
+    /// A checked request, as it would be kept.
+    pub(super) async fn checked_new(
+        &self,
+        app: &App,
+        request: CampaignRequest,
+    ) -> Result<NewCampaign, Problem> {
+        Ok(self.checked_campaign(app, request, "", None).await?.new)
+    }
+
     /// The list of an upload, where one is the audience; its mapping fills the fields that are not given.
     async fn take_upload(
         &self,

@@ -74,6 +74,35 @@ impl Service {
         self.forecast_of(app, &campaign).await
     }
 
+    /// The same for a campaign that nobody has drafted yet; an upload it takes as it is, a given list not at all.
+    ///
+    /// # Errors
+    /// `validation_failed` with each wrong field.
+    pub async fn forecast_request(
+        &self,
+        app: &App,
+        request: super::CampaignRequest,
+    ) -> Result<Forecast, Problem> {
+        let template_id = request.template_id.clone();
+        let asked = self.checked_new(app, request).await?;
+        let campaign = StoredCampaign {
+            number: 0,
+            template_id,
+            state: domain::campaign::CampaignState::Draft,
+            paused_because: None,
+            updated_at: asked.created_at,
+            started_by: None,
+            started_at: None,
+            approved_by: None,
+            finished_at: None,
+            forecast: None,
+            expanded_to: 0,
+            expanded: false,
+            asked,
+        };
+        self.forecast_of(app, &campaign).await
+    }
+
     pub(super) async fn forecast_of(
         &self,
         app: &App,

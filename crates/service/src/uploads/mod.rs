@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 pub use self::asked::{Choice, KeyColumn, Mapping, Several, UploadRequest};
 pub(crate) use self::blank::unwritten;
-pub use self::report::{CellError, Column, Counted, Question, Report, UploadView};
+pub use self::report::{CellError, Column, Counted, Question, Report, UploadView, Words};
 use crate::problem::{FieldError, Kind, Problem};
 use crate::{App, Service};
 
@@ -92,6 +92,15 @@ impl Service {
         let upload = self.stored_upload(app, id).await?;
         let report = report_of(&upload)?;
         Ok(UploadView::of(&upload, report))
+    }
+
+    /// How an upload was asked to be read.
+    ///
+    /// # Errors
+    /// `upload_not_found`.
+    pub async fn upload_asked(&self, app: &App, id: Uuid) -> Result<UploadRequest, Problem> {
+        let upload = self.stored_upload(app, id).await?;
+        UploadRequest::parse(serde_json::from_str(&upload.asked).unwrap_or_default())
     }
 
     /// The latest uploads, newest first.

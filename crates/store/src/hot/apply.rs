@@ -18,6 +18,7 @@ use super::tally::Tally;
 use super::{hex, json, uuid};
 use crate::erasure::{self, NewErasure};
 use crate::error::StoreError;
+use crate::happened::{Happened, What};
 use crate::sqlite::batch::Batch;
 use crate::sqlite::writer::Context;
 use crate::webhooks;
@@ -209,6 +210,7 @@ struct Pass {
     erasures: Vec<erasure::Columns>,
     blanked: Vec<String>,
     tally: Tally,
+    happened: Happened,
     /// Whether anybody wants to be told, and what.
     listened: bool,
     told: Vec<(i64, String, String)>,
@@ -221,6 +223,7 @@ impl Pass {
         items: &[&ToApply],
         context: &Context,
     ) -> Result<Self, StoreError> {
+        let now = items.iter().map(|item| item.at).max().unwrap_or(0);
         let mut wanted = Vec::new();
         for item in items {
             wanted.extend(item.acts.iter().map(|act| (item.app, act.template_id.clone())));
@@ -237,10 +240,11 @@ impl Pass {
             unqueued: Vec::new(),
             erasures: Vec::new(),
             blanked: Vec::new(),
-            tally: Tally::default(),
+            tally: Tally::counting(now),
+            happened: Happened::default(),
             listened: webhooks::anybody(db).await?,
             told: Vec::new(),
-            now: items.iter().map(|item| item.at).max().unwrap_or(0),
+            now,
         };
         let mut keys = Vec::new();
         for item in items {
@@ -315,11 +319,12 @@ impl Pass {
             let before = self.book.subscription(&key).map_or(0, |subscription| subscription.balance);
             self.book.apply(db, &key, change, item.at, Some(item.id.0)).await?;
             if let Some(after) = self.book.subscription(&key) {
-                let what = match &act.kind {
-                    ActKind::Grant { .. } => "subscription.accepted",
-                    ActKind::PopupReject { .. } => "subscription.rejected",
-                    _ => "subscription.refused",
+                let (what, counted) = match &act.kind {
+                    ActKind::Grant { .. } => ("subscription.accepted", What::Accept),
+                    ActKind::PopupReject { .. } => ("subscription.rejected", What::Reject),
+                    _ => ("subscription.refused", What::SwitchOff),
                 };
+                self.happened.add(item.app, key.template, counted);
                 if self.listened {
                     let told = object!({ "to": item.openid, "template_id": act.template_id,
                         "status": after.status.as_str(), "balance": after.balance });
@@ -338,12 +343,14 @@ impl Pass {
         let (verdict, reason) =
             item.set_aside.clone().map_or((Verdict::Applied, None), |(verdict, why)| (verdict, Some(why)));
         let effects = (!effects.is_empty()).then(|| Value::Array(effects).to_string());
+        self.happened.callback(item.app, verdict, item.id.created_at());
         self.marks.push((hex(item.id.0), verdict.code(), reason, effects, item.at));
         Ok(Application::Done)
     }
 
     /// Marks a row whose event came before.
     fn duplicate(&mut self, item: &ToApply, first: InboxId) {
+        self.happened.callback(item.app, Verdict::Duplicate, item.id.created_at());
         self.marks.push((hex(item.id.0), Verdict::Duplicate.code(), Some(first.to_string()), None, item.at));
     }
 
@@ -433,6 +440,7 @@ impl Pass {
             }
         }
         self.tally.write(db).await?;
+        self.happened.write(db, self.now).await?;
         webhooks::note(db, &self.told).await?;
         erasure::ask(db, &self.erasures, &self.blanked).await
     }

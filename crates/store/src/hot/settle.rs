@@ -256,8 +256,8 @@ async fn settle(
     let keys = touching.map(|item| (key(item), context.templates.kind(item.template)));
     let mut book = Book::load(db, keys).await?;
     let mut writes = Writes::default();
-    let (mut unresolved, mut unqueued, mut tally) = (Vec::new(), Vec::new(), Tally::default());
     let now = items.iter().map(|item| item.at).max().unwrap_or(0);
+    let (mut unresolved, mut unqueued, mut tally) = (Vec::new(), Vec::new(), Tally::counting(now));
     for item in items {
         let Some((before, linked, campaign)) = positions.get(&item.id.0) else { continue };
         let after = transition(before, &event(item)).unwrap_or_else(|refusal| {

@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use domain::MessageId;
 use domain::campaign::Accounts;
 use domain::message::State;
+use domain::{MessageId, Millis};
 use sqlx::{Row, SqliteConnection};
 
 use super::{hex, json};
 use crate::error::StoreError;
+use crate::happened::{self, What};
 use crate::webhooks;
 
 /// Moves of a batch, by campaign and lane, and what became of each message, for whoever wants to be told.
@@ -17,6 +18,9 @@ use crate::webhooks;
 pub(crate) struct Tally {
     accounts: BTreeMap<(i64, u16), Accounts>,
     news: Vec<(String, State)>,
+    /// Set where calls to WeChat have ended: then it is counted what became of them, and when.
+    at: Option<Millis>,
+    happened: Vec<(String, What)>,
 }
 
 const WRITE: &str = "
@@ -33,6 +37,18 @@ join message_state s on s.id = unhex(b.v->>0) where s.campaign is not null";
 pub(crate) type Move = (String, i16, i16);
 
 impl Tally {
+    /// Counts what became of messages by the hour, too.
+    pub(crate) fn counting(at: Millis) -> Self {
+        Self { at: Some(at), ..Self::default() }
+    }
+
+    fn noticed(&mut self, id: String, before: State, after: State) {
+        if self.at.is_some() {
+            self.happened.extend(What::of(before, after).map(|what| (id.clone(), what)));
+        }
+        self.news.push((id, after));
+    }
+
     /// A message of a campaign (or none) went from one state to another.
     pub(crate) fn moved(
         &mut self,
@@ -45,7 +61,7 @@ impl Tally {
         if before == after {
             return;
         }
-        self.news.push((hex(id.0), after));
+        self.noticed(hex(id.0), before, after);
         self.moved_in(campaign, lane, before, after);
     }
 
@@ -78,8 +94,8 @@ impl Tally {
             return Ok(());
         }
         let state = |code: i16| State::try_from(code).map_err(|_| StoreError::Corrupt("message_state"));
-        for (id, _, after) in moves.iter().filter(|(_, before, after)| before != after) {
-            self.news.push((id.clone(), state(*after)?));
+        for (id, before, after) in moves.iter().filter(|(_, before, after)| before != after) {
+            self.noticed(id.clone(), state(*before)?, state(*after)?);
         }
         for row in sqlx::query(CAMPAIGNS).bind(json(moves)?).fetch_all(db).await? {
             let (before, after) = (state(row.try_get(0)?)?, state(row.try_get(1)?)?);
@@ -93,6 +109,9 @@ impl Tally {
     /// Adds everything to the accounts.
     pub(crate) async fn write(mut self, db: &mut SqliteConnection) -> Result<(), StoreError> {
         webhooks::note_messages(db, &self.news).await?;
+        if let Some(at) = self.at {
+            happened::count_messages(db, at, &self.happened).await?;
+        }
         self.accounts.retain(|_, accounts| !accounts.is_zero());
         if self.accounts.is_empty() {
             return Ok(());

@@ -208,7 +208,7 @@ async fn follow_up(db: &mut SqliteConnection, all: &[FollowUp]) -> Result<Follow
     // The last attempt leaves the row for the next one.
     sqlx::query(KEEP_ATTEMPTS).bind(&resent).execute(&mut *db).await?;
     sqlx::query(WRITE).bind(json(&states)?).execute(&mut *db).await?;
-    let mut tally = Tally::default();
+    let mut tally = Tally::counting(all.iter().map(|item| item.at).max().unwrap_or(0));
     tally.moved_all(db, &moves).await?;
     tally.write(db).await?;
     sqlx::query(REQUEUE).bind(&resent).execute(&mut *db).await?;

@@ -30,7 +30,7 @@ pub(super) async fn print(
         let mut head = vec!["row"];
         head.extend(columns.iter().map(|column| column.header.as_str()));
         head.extend(TOLD);
-        write(&api::csv::head(&head))?;
+        write(&service::csv::head(&head))?;
     }
     let mut pages = std::pin::pin!(pages);
     while let Some(page) = pages.next().await {
@@ -40,7 +40,7 @@ pub(super) async fn print(
                 output::line(&serde_json::to_string(line)?);
             }
         } else {
-            write(&api::csv::results(&columns, &page))?;
+            write(&service::csv::results(&columns, &page))?;
         }
     }
     Ok(())

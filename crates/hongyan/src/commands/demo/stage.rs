@@ -58,11 +58,21 @@ impl Stage {
             listen: listener.local_addr()?,
             public_listen: None,
             master_key_file: None,
+            public_url: None,
+            trusted_proxies: Vec::new(),
         };
         let service = open::service(&config, Role::Worker).await?;
         let scopes = [Scope::Send, Scope::Read, Scope::Manage, Scope::Token];
         let (_, key) = service.create_key("demo", None, &scopes).await?;
-        let running = serve::start(service, api::install_metrics(), listener, None, true).await?;
+        let running = serve::start(
+            service,
+            api::install_metrics(),
+            listener,
+            None,
+            &config,
+            vec![simulator_url.clone()],
+        )
+        .await?;
         let service_url = format!("http://{}", running.address);
         let stage =
             Self { simulator_url, service_url, key, http: Http::new(), running, simulator, stop, directory };
