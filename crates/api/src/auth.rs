@@ -9,6 +9,7 @@ use secrecy::SecretString;
 use service::keys::unauthorized;
 use service::{App, Caller, Kind, Problem, Scope, Service};
 
+use crate::audit::Principal;
 use crate::problem::ApiProblem;
 use crate::server::Api;
 
@@ -29,6 +30,9 @@ impl FromRequestParts<Api> for Access {
             .and_then(|text| text.strip_prefix("Bearer "))
             .ok_or_else(unauthorized)?;
         let caller = api.service.authenticate(&SecretString::from(key.trim().to_owned())).await?;
+        if let Some(who) = parts.extensions.get::<Principal>() {
+            let _ = who.set(caller.principal());
+        }
         Ok(Self { caller, service: api.service.clone() })
     }
 }

@@ -10,7 +10,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::{callback, docs, health, problem, routes as resources};
+use crate::{audit, callback, docs, health, problem, routes as resources};
 
 /// Request bodies of the REST interface.
 const MAX_BODY: usize = 16 * 1024 * 1024;
@@ -68,6 +68,7 @@ impl Api {
         let document = std::sync::Arc::new(serde_json::to_string(&document).unwrap_or_default());
         let json = [(axum::http::header::CONTENT_TYPE, "application/json")];
         router
+            .layer(axum::middleware::from_fn_with_state(self.clone(), audit::note))
             .layer(DefaultBodyLimit::max(MAX_BODY))
             .route("/api/v1/openapi.json", get(move || async move { (json, document.as_str().to_owned()) }))
             .route("/docs", get(docs::page))

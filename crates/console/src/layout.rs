@@ -146,6 +146,11 @@ impl Page {
         words::moment(text)
     }
 
+    /// Who it was: `operator:小王` as 小王.
+    pub(crate) fn who<'w>(&self, principal: &'w str) -> &'w str {
+        principal.strip_prefix("operator:").unwrap_or(principal)
+    }
+
     /// A stored moment.
     pub(crate) fn at(&self, at: &domain::Millis) -> String {
         words::moment(&service::view::time(*at))

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, RawPathParams};
+use axum::extract::{FromRequestParts, OriginalUri, RawPathParams};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use cookie::Cookie;
@@ -84,7 +84,9 @@ impl FromRequestParts<Console> for Visit {
     type Rejection = Refused;
 
     async fn from_request_parts(parts: &mut Parts, console: &Console) -> Result<Self, Refused> {
-        let path = parts.uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string);
+        // A nested route sees only its own part.
+        let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |uri| &uri.0);
+        let path = uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string);
         if let Some(session) = cookie(&parts.headers, SESSION).map(SecretString::from)
             && let Some(operator) = console.service.signed_in(&session).await?
         {

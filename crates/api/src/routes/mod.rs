@@ -1,8 +1,10 @@
 //! The REST resources under /api/v1.
 
+mod administration;
 mod apps;
 mod callbacks;
 mod campaigns;
+mod insight;
 mod messages;
 mod quota;
 mod results;
@@ -36,7 +38,18 @@ pub(crate) fn all() -> OpenApiRouter<Api> {
         .routes(routes!(subscribers::put_guest, subscribers::remove_guest))
         .routes(routes!(subscriptions::list))
         .routes(routes!(subscriptions::ledger, subscriptions::write))
-        .routes(routes!(templates::list))
+        .routes(routes!(templates::list, insight::add_template))
+        .routes(routes!(insight::remove_template))
+        .routes(routes!(insight::library))
+        .routes(routes!(insight::keywords))
+        .routes(routes!(insight::doctor))
+        .routes(routes!(insight::attention))
+        .routes(routes!(insight::statistics))
+        .routes(routes!(administration::keys, administration::add_key))
+        .routes(routes!(administration::revoke_key))
+        .routes(routes!(administration::operators, administration::add_operator))
+        .routes(routes!(administration::change_operator, administration::remove_operator))
+        .routes(routes!(administration::audit))
         .routes(routes!(templates::sync))
         .routes(routes!(campaigns::list, campaigns::draft))
         .routes(routes!(campaigns::show, campaigns::redraft, campaigns::remove))
@@ -66,6 +79,7 @@ pub(crate) fn all() -> OpenApiRouter<Api> {
         .routes(routes!(webhooks::rotate))
         .routes(routes!(webhooks::deliveries))
         .routes(routes!(webhooks::replay))
+        .routes(routes!(webhooks::test))
         .routes(routes!(callbacks::list))
         .routes(routes!(callbacks::show))
         .routes(routes!(callbacks::replay))

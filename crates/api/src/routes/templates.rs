@@ -43,28 +43,28 @@ pub(crate) struct TemplateList {
     next_cursor: Option<String>,
 }
 
-fn bodies(templates: Vec<TemplateView>) -> axum::Json<TemplateList> {
-    let items = templates
-        .into_iter()
-        .map(|template| TemplateBody {
+impl From<TemplateView> for TemplateBody {
+    fn from(template: TemplateView) -> Self {
+        let field = |field: wechat::template::Field| FieldBody {
+            key: field.key,
+            kind: field.kind.as_str().to_owned(),
+            label: field.label,
+            example: field.example,
+            enum_values: field.enum_values,
+        };
+        Self {
             id: template.id,
             title: template.title,
             kind: template.kind.as_str(),
             gone: template.gone,
             difference: template.difference,
-            fields: template
-                .fields
-                .into_iter()
-                .map(|field| FieldBody {
-                    key: field.key,
-                    kind: field.kind.as_str().to_owned(),
-                    label: field.label,
-                    example: field.example,
-                    enum_values: field.enum_values,
-                })
-                .collect(),
-        })
-        .collect();
+            fields: template.fields.into_iter().map(field).collect(),
+        }
+    }
+}
+
+fn bodies(templates: Vec<TemplateView>) -> axum::Json<TemplateList> {
+    let items = templates.into_iter().map(TemplateBody::from).collect();
     axum::Json(TemplateList { items, next_cursor: None })
 }
 

@@ -51,6 +51,15 @@ pub(crate) struct Replayed {
     deliveries: u64,
 }
 
+/// Sends an endpoint a test event.
+#[utoipa::path(post, path = "/webhooks/{id}/test", params(("id" = String, Path, description = "The endpoint's id")),
+    responses((status = 202, description = "On its way"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+pub(crate) async fn test(access: Access, Path(id): Path<String>) -> Result<StatusCode, ApiProblem> {
+    access.everywhere(Scope::Manage)?;
+    access.service().test_webhook(webhook_id(&id)?).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
 /// All endpoints.
 #[utoipa::path(get, path = "/webhooks", responses((status = 200, body = WebhookPage, description = "All of them"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
 pub(crate) async fn list(access: Access) -> Result<axum::Json<WebhookPage>, ApiProblem> {

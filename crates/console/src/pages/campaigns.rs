@@ -167,19 +167,10 @@ pub(crate) async fn show_one(visit: AppVisit, Path((_, id)): Path<(String, Strin
     let campaign = service.campaign(app, id).await?;
     let template =
         service.templates(app).await?.into_iter().find(|template| template.id == campaign.template_id);
-    let label = |key: &str| {
-        let field = template.as_ref()?.fields.iter().find(|field| field.key == key)?;
-        Some(field.label.clone()).filter(|label| !label.is_empty())
-    };
-    let fields = campaign
-        .data
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|(key, value)| {
-            (label(key).unwrap_or_else(|| key.clone()), value.as_str().unwrap_or_default().to_owned())
-        })
-        .collect();
+    let written = campaign.data.as_object().into_iter().flatten();
+    let written =
+        written.map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned())).collect();
+    let fields = in_order(template.as_ref(), written);
     let audience = audience(&campaign, &page);
     let errors = if campaign.counts.failed + campaign.counts.undelivered > 0 {
         troubles(&visit, id).await?
@@ -199,11 +190,21 @@ pub(crate) async fn show_one(visit: AppVisit, Path((_, id)): Path<(String, Strin
 }
 
 /// The part that changes, for whoever looks on.
-pub(crate) async fn live(visit: AppVisit, Path((_, id)): Path<(String, String)>) -> Answer {
+pub(crate) async fn live(
+    visit: AppVisit,
+    Path((_, id)): Path<(String, String)>,
+    Query(query): Query<Vec<(String, String)>>,
+) -> Answer {
     let page = Page::of_app(&visit, "campaigns", "");
     let campaign = visit.service().campaign(&visit.app, id_of(&id)?).await?;
+    let moved = campaign.state != Form::of(query).get("state");
     let live = live_of(campaign, &page);
-    Ok(show(&LivePart { page, live }))
+    let mut answer = show(&LivePart { page, live });
+    if moved {
+        // Another state has other buttons.
+        answer.headers_mut().insert("hx-refresh", axum::http::HeaderValue::from_static("true"));
+    }
+    Ok(answer)
 }
 
 pub(crate) async fn forecast(visit: AppVisit, Path((_, id)): Path<(String, String)>, _: Form) -> Answer {
@@ -327,6 +328,22 @@ pub(crate) fn workbook(name: &str, bytes: Vec<u8>) -> axum::response::Response {
         (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}.xlsx\"")),
     ];
     (headers, bytes).into_response()
+}
+
+/// Values by their labels, in the order of the card.
+pub(crate) fn in_order(
+    template: Option<&service::templates::TemplateView>,
+    mut values: BTreeMap<String, String>,
+) -> Vec<(String, String)> {
+    let mut fields = Vec::new();
+    for field in template.map(|template| template.fields.as_slice()).unwrap_or_default() {
+        if let Some(value) = values.remove(&field.key) {
+            let label = if field.label.is_empty() { &field.key } else { &field.label };
+            fields.push((label.clone(), value));
+        }
+    }
+    fields.extend(values);
+    fields
 }
 
 /// Whom it goes to, in words.

@@ -53,7 +53,7 @@ pub(crate) fn bars(bars: &[Bar], label: &str) -> String {
 pub(crate) fn parts(parts: &[(&str, i64, String)], label: &str) -> String {
     let all: i64 = parts.iter().map(|(_, value, _)| value).sum();
     let mut svg = format!(
-        "<svg class=\"chart\" viewBox=\"0 0 1000 22\" preserveAspectRatio=\"none\" height=\"22\" role=\"img\" aria-label=\"{}\"><rect class=\"fill-none\" width=\"1000\" height=\"22\" rx=\"4\"/>",
+        "<svg class=\"chart parts\" viewBox=\"0 0 1000 22\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"{}\"><rect class=\"fill-none\" width=\"1000\" height=\"22\"/>",
         escaped(label)
     );
     let mut x = 0.0;

@@ -109,17 +109,11 @@ async fn message_page(visit: &AppVisit, id: &str, rid: Option<RidShown>) -> Resu
     let template =
         service.templates(app).await?.into_iter().find(|template| template.id == message.template_id);
     let masked = !visit.may(Right::Edit);
-    let fields = message
-        .data
-        .iter()
-        .map(|(key, value)| {
-            let field =
-                template.as_ref().and_then(|template| template.fields.iter().find(|field| field.key == *key));
-            let label = field.map(|field| field.label.clone()).filter(|label| !label.is_empty());
-            let value = if masked { "****".to_owned() } else { value.clone() };
-            (label.unwrap_or_else(|| key.clone()), value)
-        })
-        .collect();
+    let values = message.data.iter().map(|(key, value)| {
+        let value = if masked { "****".to_owned() } else { value.clone() };
+        (key.clone(), value)
+    });
+    let fields = super::campaigns::in_order(template.as_ref(), values.collect());
     let state = message.state;
     let reason = message.reason.as_deref().and_then(|reason| words::reason(reason, visit.lang));
     Ok(MessagePage {
