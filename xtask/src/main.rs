@@ -4,6 +4,7 @@
 
 mod fuzz;
 mod lint;
+mod pictures;
 mod process;
 mod root;
 mod say;
@@ -24,6 +25,8 @@ enum Task {
     Lint,
     /// Runs the fuzz targets of the crate wechat (needs a nightly toolchain).
     Fuzz(fuzz::Options),
+    /// Makes the pictures of the console that the READMEs show.
+    Pictures,
 }
 
 fn main() -> ExitCode {
@@ -32,6 +35,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(&root, &options),
         Task::Lint => lint::run(&root),
         Task::Fuzz(options) => fuzz::run(&root, &options),
+        Task::Pictures => pictures::run(&root),
     });
     match passed {
         Ok(true) => ExitCode::SUCCESS,

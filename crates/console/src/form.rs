@@ -106,6 +106,11 @@ pub(crate) fn stale() -> Problem {
     )
 }
 
+/// A value as one part of a path.
+pub(crate) fn path_segment(value: &str) -> String {
+    percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,9 +130,4 @@ mod tests {
     fn form_of(text: &str) -> Form {
         Form::parse(text.as_bytes())
     }
-}
-
-/// A value as one part of a path.
-pub(crate) fn path_segment(value: &str) -> String {
-    percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC).to_string()
 }

@@ -1,4 +1,4 @@
-//! What has to be looked after now and then: the quarantine stays within its bound, callback keys end, files of uploads go,
+//! What has to be looked after now and then: the quarantine stays within its bound, callback keys end, files of uploads and old deeds go,
 //! templates are compared with WeChat's, and quotas are looked at before they end.
 
 use std::collections::HashMap;
@@ -14,6 +14,8 @@ use crate::Shared;
 
 /// Quarantined callbacks that are kept of one app: the newest.
 const QUARANTINE: i64 = 10_000;
+/// Deeds of the operation log that go at a time.
+const DEEDS: i64 = 1_000;
 const EVERY: Duration = Duration::from_secs(5);
 /// How often an app's templates are compared with WeChat's, and asked again after a failure.
 const TEMPLATES: Millis = 6 * HOUR;
@@ -45,6 +47,7 @@ async fn look(shared: &Shared) -> Result<(), StoreError> {
     let (service, store) = (&shared.service, shared.service.store());
     store.end_previous_keys(service.now()).await?;
     store.forget_uploads_before(service.now() - service::uploads::KEPT).await?;
+    store.forget_deeds(service.now() - service::audit::KEPT, DEEDS).await?;
     for app in service.apps().all().iter() {
         let mut dropped = 0;
         loop {

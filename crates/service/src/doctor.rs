@@ -159,7 +159,7 @@ impl Service {
         let refused = arrivals
             .iter()
             .find(|arrival| arrival.refused.is_some())
-            .filter(|bad| good.is_none_or(|good| good.at < bad.at) && last.is_none_or(|at| at < bad.at));
+            .filter(|bad| good.is_none_or(|good| good.at <= bad.at) && last.is_none_or(|at| at <= bad.at));
         if let Some(Arrival { at, refused: Some(reason), .. }) = refused {
             let (zh, en) = refusal(reason);
             let at = time(*at);

@@ -146,7 +146,8 @@ impl Service {
         }
         let mut verdicts = Vec::with_capacity(requests.len());
         let mut rows = Vec::new();
-        for (request, key) in requests {
+        for (mut request, key) in requests {
+            request.template_id = app.settings.template_id(request.template_id);
             let key = key.or_else(|| request.idempotency_key.clone());
             let checked = self.checked(app, &request, key.as_deref()).await;
             verdicts.push(checked.map(|row| {
@@ -321,7 +322,8 @@ impl Service {
         lang: Lang,
     ) -> Result<(Vec<MessageView>, Option<MessageId>), Problem> {
         if let Some(template_id) = template_id {
-            let Some(template) = self.store.template(app.number, template_id).await? else {
+            let template_id = app.settings.template_id(template_id.to_owned());
+            let Some(template) = self.store.template(app.number, &template_id).await? else {
                 return Ok((Vec::new(), None));
             };
             filter.template = Some(template.number);

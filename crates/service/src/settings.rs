@@ -34,6 +34,8 @@ pub struct Settings {
     pub daily_budget: Option<u32>,
     /// Which templates the mini program asks for, and when again: `{"TEMPLATE_ID": {"priority": 1, "cool_down_hours": 24}}`.
     pub ask: BTreeMap<String, AskRule>,
+    /// Names for templates that are the same in several apps: `{"fee": "TEMPLATE_ID"}`; a send may name either.
+    pub template_aliases: BTreeMap<String, String>,
     /// Only guests receive.
     pub trial: bool,
     /// Attributes of people that are more than a text: `{"room": {"key": true}, "phone": {"key": true, "sensitive": true}}`.
@@ -54,6 +56,7 @@ impl Default for Settings {
             approval_above: None,
             daily_budget: None,
             ask: BTreeMap::new(),
+            template_aliases: BTreeMap::new(),
             trial: false,
             attributes: BTreeMap::new(),
             previous_keys_hours: 24,
@@ -84,6 +87,11 @@ pub enum CustomerService {
 }
 
 impl Settings {
+    /// The id of a template that is named by its id or its alias.
+    pub fn template_id(&self, named: String) -> String {
+        self.template_aliases.get(&named).cloned().unwrap_or(named)
+    }
+
     /// Changes one setting by its name.
     ///
     /// # Errors
@@ -183,5 +191,8 @@ mod tests {
         settings.check_together().unwrap();
         settings.set("relay_url", "").unwrap();
         assert_eq!(settings.relay_url, None);
+        settings.set("template_aliases", r#"{"fee":"4ondVRxk4L20ihrJ3iI15BDK72XatGPxE0MeCVwHasQ"}"#).unwrap();
+        assert!(settings.template_id("fee".into()).starts_with("4ond"));
+        assert_eq!(settings.template_id("other".into()), "other");
     }
 }

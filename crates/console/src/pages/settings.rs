@@ -39,7 +39,7 @@ struct SettingsPage {
 type Line =
     (&'static str, (&'static str, &'static str), (&'static str, &'static str), &'static [&'static str]);
 
-const LINES: [Line; 12] = [
+const LINES: [Line; 13] = [
     (
         "trial",
         ("试发模式", "Trial mode"),
@@ -102,6 +102,15 @@ const LINES: [Line; 12] = [
         (
             "JSON：{\"模板 ID\": {\"priority\": 1, \"cool_down_hours\": 24}}",
             "JSON: {\"TEMPLATE_ID\": {\"priority\": 1, \"cool_down_hours\": 24}}",
+        ),
+        &[],
+    ),
+    (
+        "template_aliases",
+        ("模板别名", "Template aliases"),
+        (
+            "JSON：{\"fee\": \"模板 ID\"}；多个小程序用同一个别名，发送时就不必区分模板 ID。",
+            "JSON: {\"fee\": \"TEMPLATE_ID\"}; the same alias in several apps spares telling their ids apart.",
         ),
         &[],
     ),

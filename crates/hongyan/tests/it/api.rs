@@ -163,7 +163,7 @@ async fn a_key_does_only_what_it_may_and_sees_only_its_app() {
 async fn health_metrics_documents_and_the_front_door_answer() {
     let world = World::new(true).await;
     for (path, part) in
-        [("/healthz", "ok"), ("/readyz", "ready"), ("/docs", "/apps/{app_id}/messages"), ("/", "鸿雁")]
+        [("/healthz", "ok"), ("/readyz", "ready"), ("/docs", "/apps/{app_id}/messages"), ("/setup", "鸿雁")]
     {
         let reply = call("GET", &format!("{}{path}", world.url), &[], "").await;
         assert_eq!(reply.status, 200, "{path}");

@@ -8,6 +8,7 @@ mod beside_serve;
 mod campaigns;
 mod chaos;
 mod commands;
+mod console;
 mod crash;
 mod demo;
 #[cfg(target_os = "linux")]

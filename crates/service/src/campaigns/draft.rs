@@ -210,6 +210,7 @@ impl Service {
         kept: Option<Uuid>,
     ) -> Result<Checked, Problem> {
         let now = self.now();
+        request.template_id = app.settings.template_id(request.template_id);
         let mut errors = Vec::new();
         let uploaded = self.take_upload(app, &mut request, kept, &mut errors).await?;
         let name = request.name.trim().to_owned();

@@ -83,7 +83,7 @@ impl Service {
         app: &App,
         request: super::CampaignRequest,
     ) -> Result<Forecast, Problem> {
-        let template_id = request.template_id.clone();
+        let template_id = app.settings.template_id(request.template_id.clone());
         let asked = self.checked_new(app, request).await?;
         let campaign = StoredCampaign {
             number: 0,

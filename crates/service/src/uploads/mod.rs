@@ -39,9 +39,10 @@ impl Service {
         app: &App,
         name: &str,
         file: Vec<u8>,
-        asked: UploadRequest,
+        mut asked: UploadRequest,
         by: &str,
     ) -> Result<UploadView, Problem> {
+        asked.template_id = asked.template_id.map(|named| app.settings.template_id(named));
         let now = self.now();
         let (id, list) = (self.new_id(), self.new_id());
         let file = std::sync::Arc::<[u8]>::from(file);
@@ -71,7 +72,8 @@ impl Service {
         for (name, value) in change {
             asked[&name] = value;
         }
-        let asked = UploadRequest::parse(asked)?;
+        let mut asked = UploadRequest::parse(asked)?;
+        asked.template_id = asked.template_id.map(|named| app.settings.template_id(named));
         let file = self.store.upload_file(id).await?.ok_or_else(gone)?;
         let list = self.new_id();
         let report = self.read_sheet(app, file.into(), &asked, list).await?;

@@ -45,11 +45,3 @@ create table happened (
 -- Group robots are webhooks of another form; what their address holds is a secret.
 alter table webhook add column form text not null default 'standard';
 alter table webhook add column sealed_url blob;
-
--- A name for a template that is the same in several apps.
-create table template_alias (
-    app bigint not null,
-    alias text not null,
-    template_id text not null,
-    primary key (app, alias)
-) without rowid;

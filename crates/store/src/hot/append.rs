@@ -9,6 +9,7 @@ use sqlx::SqliteConnection;
 
 use super::{hex, json, values};
 use crate::error::StoreError;
+use crate::happened::Happened;
 use crate::relay::{self, NewRelay};
 use crate::sqlite::batch::Batch;
 use crate::sqlite::writer::Context;
@@ -182,6 +183,7 @@ impl Batch for Append {
             insert(db, part).await?;
         }
         identify(db, &fresh).await?;
+        count(db, &fresh).await?;
         if fresh.iter().any(|item| item.relay.is_some()) {
             let relayed: Vec<&NewInboxRow> =
                 fresh.iter().filter(|item| item.relay.is_some()).copied().collect();
@@ -220,6 +222,18 @@ async fn insert(db: &mut SqliteConnection, rows: &[&NewInboxRow]) -> Result<(), 
     });
     query.execute(db).await?;
     Ok(())
+}
+
+/// Counts those that nobody will apply; the others are counted when they are.
+async fn count(db: &mut SqliteConnection, rows: &[&NewInboxRow]) -> Result<(), StoreError> {
+    let mut happened = Happened::default();
+    for row in rows {
+        if let Some(verdict) = row.verdict {
+            happened.callback(row.app, verdict, row.received_at);
+        }
+    }
+    let at = rows.iter().map(|row| row.received_at).max().unwrap_or(0);
+    happened.write(db, at).await
 }
 
 async fn identify(db: &mut SqliteConnection, rows: &[&NewInboxRow]) -> Result<(), StoreError> {

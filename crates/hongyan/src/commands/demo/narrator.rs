@@ -58,7 +58,7 @@ impl Narrator {
         }
         for (zh, en, url) in [
             ("模拟手机", "the phone", stage.phone()),
-            ("服务首页", "the service", format!("{}/", stage.service_url)),
+            ("控制台　", "the console", format!("{}/  ({})", stage.service_url, stage.sign_in())),
             ("接口文档", "the interface", format!("{}/docs", stage.service_url)),
         ] {
             output::line(&format!("  {}  {url}", say(zh, en)));

@@ -10,6 +10,7 @@ use domain::entropy::random_bytes;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use service::Scope;
+use service::operators::{Role as OperatorRole, Roles};
 use store::Role;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -31,6 +32,7 @@ pub(super) struct Stage {
     pub(super) simulator_url: String,
     pub(super) service_url: String,
     key: SecretString,
+    password: SecretString,
     http: Http,
     running: Running,
     simulator: JoinHandle<std::io::Result<()>>,
@@ -64,6 +66,8 @@ impl Stage {
         let service = open::service(&config, Role::Worker).await?;
         let scopes = [Scope::Send, Scope::Read, Scope::Manage, Scope::Token];
         let (_, key) = service.create_key("demo", None, &scopes).await?;
+        let password = SecretString::from(format!("try-{}", hex_of(random_bytes::<5>(&**service.entropy()))));
+        service.add_operator("demo", &password, &Roles::everywhere(OperatorRole::Admin), "demo").await?;
         let running = serve::start(
             service,
             api::install_metrics(),
@@ -74,8 +78,17 @@ impl Stage {
         )
         .await?;
         let service_url = format!("http://{}", running.address);
-        let stage =
-            Self { simulator_url, service_url, key, http: Http::new(), running, simulator, stop, directory };
+        let stage = Self {
+            simulator_url,
+            service_url,
+            key,
+            password,
+            http: Http::new(),
+            running,
+            simulator,
+            stop,
+            directory,
+        };
         stage.expect(200, "GET", &format!("{}/readyz", stage.service_url), None).await?;
         narrator
             .seen("鸿雁服务已启动，使用内嵌 SQLite 数据库", "Hongyan is up on an embedded SQLite database");
@@ -98,6 +111,11 @@ impl Stage {
 
     pub(super) fn phone(&self) -> String {
         format!("{}/", self.simulator_url)
+    }
+
+    /// Who signs in to the console, and with what.
+    pub(super) fn sign_in(&self) -> String {
+        format!("demo / {}", self.password.expose_secret())
     }
 
     pub(super) fn sample_call(&self) -> String {
@@ -193,6 +211,10 @@ async fn bind(usual: SocketAddr) -> anyhow::Result<TcpListener> {
         Ok(listener) => Ok(listener),
         Err(_) => TcpListener::bind(SocketAddr::new(usual.ip(), 0)).await.context("no address to listen on"),
     }
+}
+
+fn hex_of(bytes: [u8; 5]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn throw_away_directory() -> anyhow::Result<PathBuf> {
