@@ -28,6 +28,8 @@ struct Field {
     example: String,
     choices: Vec<String>,
     value: String,
+    /// As the card of the first recipient shows it.
+    shown: String,
     units: u32,
     error: Option<String>,
 }
@@ -98,8 +100,7 @@ async fn compose_page(
         .or_else(|| templates.first().map(|template| template.id.clone()))
         .unwrap_or_default();
     let template = templates.iter().find(|template| template.id == chosen);
-    let mapped = upload.map(|upload| upload.report.mapping.fields.clone()).unwrap_or_default();
-    let card = card(visit, template, &form, &mapped, &errors);
+    let card = card(visit, template, &form, upload, &errors);
     let mut variables: Vec<String> = visit.app.settings.attributes.keys().cloned().collect();
     variables.push("external_id".to_owned());
     if let Some(upload) = upload {
@@ -123,14 +124,14 @@ fn card(
     visit: &AppVisit,
     template: Option<&TemplateView>,
     form: &Form,
-    mapped: &BTreeMap<String, String>,
+    upload: Option<&UploadView>,
     errors: &[(String, String)],
 ) -> Card {
     let lang = visit.lang;
     let field = |field: &wechat::template::Field| {
         let mut value = form.get(&format!("f.{}", field.key)).to_owned();
         if value.is_empty()
-            && let Some(column) = mapped.get(&field.key)
+            && let Some(column) = upload.and_then(|upload| upload.report.mapping.fields.get(&field.key))
         {
             value = format!("{{{{{column}}}}}");
         }
@@ -148,6 +149,7 @@ fn card(
             limit: field.kind.limit(),
             example: field.example.clone(),
             choices: field.enum_values.clone(),
+            shown: shown(&value, upload),
             units: wechat::template::units(&value),
             error: told.or(checked),
             value,
@@ -159,6 +161,15 @@ fn card(
         fields: template.map(|template| template.fields.iter().map(field).collect()).unwrap_or_default(),
         opens: !form.get("page").is_empty(),
     }
+}
+
+/// A text with the first row's values in place of its placeholders; those with a format stay.
+fn shown(text: &str, upload: Option<&UploadView>) -> String {
+    let columns = upload.map(|upload| upload.report.columns.as_slice()).unwrap_or_default();
+    columns.iter().fold(text.to_owned(), |text, column| {
+        let first = column.samples.first().map_or("", String::as_str);
+        text.replace(&format!("{{{{{}}}}}", column.name), first)
+    })
 }
 
 fn said(field: &wechat::template::Field, problem: &wechat::template::ValueProblem, lang: Lang) -> String {
@@ -179,13 +190,13 @@ pub(crate) async fn preview(visit: AppVisit, form: Form) -> Answer {
     let service = visit.service();
     let templates = service.templates(&visit.app).await?;
     let template = templates.iter().find(|template| template.id == form.get("template_id"));
-    let mut mapped = BTreeMap::new();
+    let mut upload = None;
     if let Ok(id) = form.get("upload_id").parse()
         && form.get("to") == "upload"
     {
-        mapped = service.upload_view(&visit.app, id).await?.report.mapping.fields;
+        upload = Some(service.upload_view(&visit.app, id).await?);
     }
-    let card = card(&visit, template, &form, &mapped, &[]);
+    let card = card(&visit, template, &form, upload.as_ref(), &[]);
     let mut forecast = None;
     if form.get("to") != "one" && card.fields.iter().all(|field| field.error.is_none()) {
         let asked = request(&form, true);

@@ -172,6 +172,7 @@ async function sheet(page, people) {
   await page.click("#use");
   await page.fill("#name", "十一月物业费");
   await page.locator("aside dl.row").waitFor();
+  assert.match(await text(page, "aside .phone-card"), /房屋 1/, "the card of the first row");
   await shot(page, "compose-upload");
   await page.click("#compose button[type=submit]");
   await page.waitForURL(/\/campaigns\/[0-9a-f-]+$/);
