@@ -3,6 +3,7 @@
 mod callbacks;
 mod campaign;
 mod load;
+mod pages;
 mod sends;
 mod shapes;
 mod store;
@@ -31,6 +32,8 @@ enum Bench {
     Scale(campaign::scale::Arguments),
     /// One urgent message from the REST call to WeChat's socket, idle and during a campaign.
     Latency(campaign::latency::Arguments),
+    /// The console's pages in a database of 1,000,000 messages: milliseconds and bytes.
+    Pages(pages::Arguments),
     /// Single messages through the REST interface to `accepted`, beside a bare hyper loop.
     Sends(sends::Arguments),
     /// The layouts of the hot tables that were compared before the schema was fixed (ADR 1).
@@ -48,6 +51,7 @@ fn main() -> anyhow::Result<()> {
         Bench::Campaign(arguments) => campaign::whole::run(&arguments),
         Bench::Scale(arguments) => campaign::scale::run(&arguments),
         Bench::Latency(arguments) => campaign::latency::run(&arguments),
+        Bench::Pages(arguments) => pages::run(&arguments),
         Bench::Sends(arguments) => sends::run(&arguments),
         Bench::Uploads(arguments) => uploads::run(&arguments),
         Bench::Shapes(arguments) => Runtime::new()?.block_on(shapes::run(arguments)),

@@ -4,6 +4,7 @@
 use domain::campaign::CampaignState;
 use domain::clock::{DAY, HOUR};
 use serde::Serialize;
+use store::happened::What;
 use wechat::{Lang, errcode};
 
 use crate::problem::Problem;
@@ -188,6 +189,71 @@ impl Service {
         }
         all.sort_by_key(|one| one.severity);
         Ok(all)
+    }
+}
+
+/// An app from afar.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct Health {
+    /// The AppID.
+    pub app_id: String,
+    /// Its name.
+    pub name: String,
+    /// Messages that WeChat took in the last 24 hours.
+    pub sent: i64,
+    /// Those that failed for good.
+    pub failed: i64,
+    /// How much needs somebody at once.
+    pub alarms: usize,
+    /// How much somebody should look at.
+    pub warnings: usize,
+}
+
+impl Service {
+    /// How all apps are, those that need somebody first: the counts of [`Service::attention`] without its texts, and without
+    /// asking for each app by itself.
+    ///
+    /// # Errors
+    /// Where the database is away.
+    pub async fn health(&self) -> Result<Vec<Health>, Problem> {
+        let now = self.now();
+        let mut all = self.store.signs(now - DAY, &crate::quota::day(now)).await?;
+        let webhooks = self.store.webhooks().await?;
+        let apps = self.apps.all();
+        let mut health: Vec<Health> = apps
+            .iter()
+            .map(|app| {
+                let signs = all.remove(&app.number).unwrap_or_default();
+                let of = |what| signs.happened.get(&what).copied().unwrap_or(0);
+                let silent = signs.last_callback.is_none_or(|at| now - at > SILENT);
+                let alarms = [signs.gate_closed, of(What::Sent) > 0 && silent];
+                let nearly = app
+                    .settings
+                    .daily_budget
+                    .is_some_and(|budget| signs.budget_taken as f64 >= f64::from(budget) * NEARLY);
+                let warnings =
+                    [signs.templates == 0, of(What::CallbackQuarantined) > 0, nearly].map(usize::from);
+                let paused = signs.paused_because.iter().filter(|because| !by_hand(because)).count();
+                let disabled = webhooks
+                    .iter()
+                    .filter(|webhook| !webhook.enabled && webhook.app.is_none_or(|of| of == app.number));
+                let some = |n: i64| usize::try_from(n).unwrap_or(0);
+                Health {
+                    app_id: app.app_id.clone(),
+                    name: app.name.clone(),
+                    sent: of(What::Sent),
+                    failed: of(What::Failed),
+                    alarms: alarms.map(usize::from).iter().sum(),
+                    warnings: warnings.iter().sum::<usize>()
+                        + paused
+                        + disabled.count()
+                        + some(signs.awaiting_approval)
+                        + some(signs.templates_changed),
+                }
+            })
+            .collect();
+        health.sort_by(|a, b| (b.alarms, b.warnings, &a.name).cmp(&(a.alarms, a.warnings, &b.name)));
+        Ok(health)
     }
 }
 

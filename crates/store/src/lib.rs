@@ -11,6 +11,7 @@ pub mod error;
 pub mod gates;
 pub mod grants;
 pub mod happened;
+pub mod health;
 pub mod hot;
 pub mod keys;
 pub mod lanes;

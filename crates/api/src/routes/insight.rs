@@ -7,7 +7,7 @@ use domain::clock::{DAY, HOUR};
 use serde::{Deserialize, Serialize};
 use service::Scope;
 use service::arrivals::Arrival;
-use service::attention::Attention;
+use service::attention::{Attention, Health};
 use service::doctor::Check;
 use service::statistics::{By, Stretch};
 
@@ -56,6 +56,25 @@ pub(crate) async fn attention(
     let app = access.app(&app_id, Scope::Read).await?;
     let items = access.service().attention(&app, lang).await?;
     Ok(axum::Json(AttentionPage { items, next_cursor: None }))
+}
+
+/// How the apps are.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct HealthPage {
+    items: Vec<Health>,
+    next_cursor: Option<String>,
+}
+
+/// How every app is that the key sees, those that need somebody first.
+#[utoipa::path(get, path = "/attention",
+    responses((status = 200, body = HealthPage, description = "All of them"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+pub(crate) async fn health(access: Access) -> Result<axum::Json<HealthPage>, ApiProblem> {
+    access.may(Scope::Read)?;
+    let service = access.service();
+    let apps = service.apps().all();
+    let sees = |health: &Health| apps.iter().any(|app| app.app_id == health.app_id && access.sees(app));
+    let items = service.health().await?.into_iter().filter(sees).collect();
+    Ok(axum::Json(HealthPage { items, next_cursor: None }))
 }
 
 #[derive(Deserialize)]

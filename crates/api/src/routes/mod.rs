@@ -44,6 +44,7 @@ pub(crate) fn all() -> OpenApiRouter<Api> {
         .routes(routes!(insight::keywords))
         .routes(routes!(insight::doctor))
         .routes(routes!(insight::attention))
+        .routes(routes!(insight::health))
         .routes(routes!(insight::statistics))
         .routes(routes!(administration::keys, administration::add_key))
         .routes(routes!(administration::revoke_key))

@@ -85,6 +85,32 @@ impl Served {
         Ok(serde_json::from_slice(&bytes).unwrap_or_default())
     }
 
+    /// A page of the console as a browser with these cookies gets it: its bytes, packed ones where they are, and what it sets.
+    pub(crate) async fn page(&self, path: &str, cookie: &str) -> anyhow::Result<(Bytes, Option<String>)> {
+        let request = http::Request::get(format!("{}{path}", self.base))
+            .header("cookie", cookie)
+            .header("accept-encoding", "gzip")
+            .body(Full::default())?;
+        self.browse(request).await
+    }
+
+    /// A form that is sent before somebody is signed in.
+    pub(crate) async fn form(&self, path: &str, body: String) -> anyhow::Result<(Bytes, Option<String>)> {
+        let request = http::Request::post(format!("{}{path}", self.base))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(Full::from(body))?;
+        self.browse(request).await
+    }
+
+    async fn browse(&self, request: http::Request<Full<Bytes>>) -> anyhow::Result<(Bytes, Option<String>)> {
+        let path = request.uri().to_string();
+        let answer = self.client.request(request).await?;
+        ensure!(answer.status().as_u16() < 400, "{path}: {}", answer.status());
+        let cookie = answer.headers().get("set-cookie").and_then(|value| value.to_str().ok());
+        let cookie = cookie.and_then(|cookie| cookie.split(';').next()).map(str::to_owned);
+        Ok((answer.into_body().collect().await?.to_bytes(), cookie))
+    }
+
     /// The megabytes that the process took at most.
     pub(crate) fn peak(&self) -> anyhow::Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;

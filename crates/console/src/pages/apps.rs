@@ -1,34 +1,22 @@
 //! All apps in one list with their health, and how the first one comes about: by the simulated WeChat, or by connecting a real one.
 
 use askama::Template;
-use domain::clock::{DAY, HOUR};
 use secrecy::SecretString;
 use service::Problem;
 use service::apps::AppChange;
-use service::attention::Severity;
+use service::attention::Health;
 use service::operators::Right;
-use service::statistics::{By, Totals};
 
 use crate::answer::{Answer, go, show, show_with, status};
 use crate::form::Form;
 use crate::layout::Page;
 use crate::visit::Visit;
 
-struct Health {
-    id: String,
-    name: String,
-    role: &'static str,
-    sent: i64,
-    failed: i64,
-    alarms: usize,
-    warnings: usize,
-}
-
 #[derive(Template)]
 #[template(path = "apps.html")]
 struct AppsPage {
     page: Page,
-    apps: Vec<Health>,
+    apps: Vec<(Health, &'static str)>,
     need: usize,
 }
 
@@ -51,26 +39,15 @@ struct ConnectPage {
 pub(crate) async fn list(visit: Visit) -> Answer {
     let page = Page::of(&visit, "apps", "");
     let title = page.t("小程序", "Apps").to_owned();
-    let now = visit.service().now();
-    let mut apps = Vec::new();
-    for app in visit.apps() {
-        let attention = visit.service().attention(&app, visit.lang).await?;
-        let count = |severity| attention.iter().filter(|one| one.severity == severity).count();
-        let day = visit.service().statistics(&app, now - DAY, now + HOUR, By::Day).await?;
-        let totals = Totals::sum(day.iter().map(|stretch| &stretch.totals));
-        apps.push(Health {
-            id: app.app_id.clone(),
-            name: app.name.clone(),
-            role: visit.operator.role(&app.app_id).map_or("", |role| crate::words::role(role, visit.lang)),
-            sent: totals.sent,
-            failed: totals.failed,
-            alarms: count(Severity::Alarm),
-            warnings: count(Severity::Warning),
-        });
-    }
-    // What needs somebody first.
-    apps.sort_by(|a, b| (b.alarms, b.warnings, &a.name).cmp(&(a.alarms, a.warnings, &b.name)));
-    let need = apps.iter().filter(|app| app.alarms + app.warnings > 0).count();
+    let health = visit.service().health().await?;
+    let apps: Vec<(Health, &'static str)> = health
+        .into_iter()
+        .filter_map(|app| {
+            let role = visit.operator.role(&app.app_id)?;
+            Some((app, crate::words::role(role, visit.lang)))
+        })
+        .collect();
+    let need = apps.iter().filter(|(app, _)| app.alarms + app.warnings > 0).count();
     Ok(show(&AppsPage { page: Page { title, ..page }, apps, need }))
 }
 

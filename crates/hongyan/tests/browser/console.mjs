@@ -269,6 +269,15 @@ async function editor(admin) {
   await context.close();
 }
 
+async function sender(admin) {
+  await addOperator(admin, "发送小赵", "sender");
+  const { context, page, wrong } = await person();
+  await signIn(page, "发送小赵", "another good one");
+  await walk(page, base, "sender", wrong);
+  assert.deepEqual(wrong, []);
+  await context.close();
+}
+
 async function viewer(admin) {
   await addOperator(admin, "只读小张", "viewer");
   const { context, page, wrong } = await person();
@@ -341,6 +350,7 @@ try {
   await english(page);
   await withoutScripts();
   await editor(page);
+  await sender(page);
   await viewer(page);
   await walk(page, base, "admin", wrong, null, shot);
   await narrow(page);

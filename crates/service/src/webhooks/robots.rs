@@ -63,11 +63,18 @@ impl Service {
             "alarm.test" => ("鸿雁：这是一条测试消息，说明通知已接通。".to_owned(), String::new()),
             "alarm.gate_closed" => {
                 let code = told["errcode"].as_i64().unwrap_or(0);
-                (format!("已暂停发送：{}", errcode::explain(code, &word("errmsg"), Lang::Zh)), page("doctor"))
+                // What is ours and not WeChat's has no code.
+                let why = match code {
+                    0 => word("errmsg"),
+                    code => errcode::explain(code, &word("errmsg"), Lang::Zh),
+                };
+                (format!("已暂停发送：{why}"), page("doctor"))
             }
             "alarm.budget" => ("今日发送预算快用完了。".to_owned(), page("")),
             "alarm.template" => (format!("模板有变化：{}", word("because")), page("templates")),
-            "alarm.schedule" => (format!("定时任务没有启动：{}", word("because")), page("campaigns")),
+            "alarm.schedule" => {
+                (format!("定时任务“{}”没有启动：{}", word("name"), word("result")), page("campaigns"))
+            }
             "alarm.webhook" => ("一个事件通知已停用。".to_owned(), "webhooks".to_owned()),
             kind => {
                 let campaign = word("campaign_id");

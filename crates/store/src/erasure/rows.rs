@@ -231,6 +231,11 @@ pub(crate) async fn accounts(
     sqlx::query("update webhook_event set body = '{}' where app = $1 and instr(body, $2) > 0")
         .bind(app)
         .bind(person)
+        .execute(&mut *db)
+        .await?;
+    sqlx::query("update audit set target = null where app = $1 and target = $2")
+        .bind(app)
+        .bind(person)
         .execute(db)
         .await?;
     Ok((counts[2], counts[1]))

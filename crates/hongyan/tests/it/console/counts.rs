@@ -61,6 +61,11 @@ async fn what_needs_somebody_is_told_with_its_remedy() {
     world.push(r#"{"ToUserName":"gh_x","FromUserName":"oG0NJ5Oi_3Dd1HlZJ14xfnA0sJ6s","CreateTime":1,"MsgType":"event","Event":"subscribe_msg_popup_event","List":[]}"#, 8_000).await;
     until("the alarm", || async { codes().await.contains(&"quarantined".to_owned()).then_some(()) }).await;
 
+    let health = world.service().health().await.unwrap();
+    assert_eq!((health.len(), health[0].alarms), (1, 0));
+    // The same from afar: quarantined; the mode of trial is a note.
+    assert_eq!(health[0].warnings, codes().await.len() - 1);
+
     let doctor = world.get("/doctor").await;
     let of = |code: &str| {
         let all = doctor["checks"].as_array().unwrap();
