@@ -13,6 +13,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::routing::get;
 use service::{Problem, Service};
 
@@ -36,6 +37,9 @@ pub struct Options {
 /// Addresses of simulated WeChats that run beside this service: the base URL of each is also that of its phone.
 pub type Phones = Arc<std::sync::RwLock<Vec<String>>>;
 
+/// Sheets are the largest that a form brings.
+const MAX_BODY: usize = 16 * 1024 * 1024;
+
 /// What the handlers share.
 #[derive(Clone)]
 pub(crate) struct Console {
@@ -48,6 +52,7 @@ pub fn router(service: Service, options: Options) -> Router {
     let console = Console { service, options: Arc::new(options) };
     pages::all()
         .route("/assets/{name}", get(assets::asset))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(axum::middleware::from_fn_with_state(console.clone(), answer::dress))
         .with_state(console)
 }

@@ -48,12 +48,19 @@ struct ComposePage {
     errors: Vec<(String, String)>,
 }
 
-/// The card, the checks, and with many recipients the forecast.
+/// The card, and what is wrong with the fields.
 #[derive(Template)]
 #[template(path = "compose_preview.html")]
 struct Preview {
     page: Page,
     card: Card,
+}
+
+/// How many it reaches. Apart from the card: it looks at everybody, and not at every key that is pressed.
+#[derive(Template)]
+#[template(path = "compose_forecast.html")]
+struct ForecastPart {
+    page: Page,
     forecast: Option<Result<Forecast, String>>,
 }
 
@@ -184,7 +191,7 @@ fn said(field: &wechat::template::Field, problem: &wechat::template::ValueProble
     .detail(lang)
 }
 
-/// Card, checks and forecast of what stands in the form now.
+/// Card and checks of what stands in the form now.
 pub(crate) async fn preview(visit: AppVisit, form: Form) -> Answer {
     visit.need(Right::Edit)?;
     let service = visit.service();
@@ -197,16 +204,20 @@ pub(crate) async fn preview(visit: AppVisit, form: Form) -> Answer {
         upload = Some(service.upload_view(&visit.app, id).await?);
     }
     let card = card(&visit, template, &form, upload.as_ref(), &[]);
+    Ok(show(&Preview { page: Page::of_app(&visit, "compose", ""), card }))
+}
+
+/// The forecast of what stands in the form now.
+pub(crate) async fn forecast(visit: AppVisit, form: Form) -> Answer {
+    visit.need(Right::Edit)?;
     let mut forecast = None;
-    if form.get("to") != "one" && card.fields.iter().all(|field| field.error.is_none()) {
-        let asked = request(&form, true);
-        if let Ok(request) = serde_json::from_value(asked) {
-            let counted = service.forecast_request(&visit.app, request).await;
-            forecast = Some(counted.map_err(|problem| problem.detail(visit.lang).to_owned()));
-        }
+    if form.get("to") != "one"
+        && let Ok(request) = serde_json::from_value(request(&form, true))
+    {
+        let counted = visit.service().forecast_request(&visit.app, request).await;
+        forecast = Some(counted.map_err(|problem| problem.detail(visit.lang).to_owned()));
     }
-    let page = Page::of_app(&visit, "compose", "");
-    Ok(show(&Preview { page, card, forecast }))
+    Ok(show(&ForecastPart { page: Page::of_app(&visit, "compose", ""), forecast }))
 }
 
 /// A message goes out; a campaign becomes a draft, with its forecast before the button.

@@ -75,6 +75,7 @@ pub(crate) fn all() -> Router<Console> {
         .route("/quota", get(overview::show_quota))
         .route("/compose", get(compose::compose).post(compose::submit))
         .route("/compose/preview", post(compose::preview))
+        .route("/compose/forecast", post(compose::forecast))
         .route("/uploads", get(uploads::list).post(uploads::add))
         .route("/uploads/{id}", get(uploads::show_one).post(uploads::change))
         .route("/uploads/{id}/remove", post(uploads::remove))

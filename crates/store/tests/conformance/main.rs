@@ -13,6 +13,7 @@ mod bed;
 mod campaigns;
 mod changing;
 mod committing;
+mod consoling;
 mod dispatching;
 mod enqueueing;
 mod erasing;
@@ -53,6 +54,9 @@ suite! { sqlite:
         one_event_speaks_of_several_templates, the_status_is_that_of_the_latest_createtime,
         a_change_reject_takes_earlier_grants, a_long_term_template_counts_nothing, another_epoch_applies_nothing,
         a_row_is_applied_once, what_is_set_aside_has_no_effect, the_whole_ledger_is_read_in_pages,
+    }
+    consoling {
+        the_first_operator_is_one, sessions_end, deeds_are_read_in_pages_and_forgotten, what_happens_is_counted,
     }
     ledger_property { any_batches_equal_one_act_at_a_time }
     enqueueing {

@@ -4,6 +4,7 @@ mod browser;
 mod counts;
 mod robots;
 mod roles;
+mod sheets;
 
 use http::header;
 use serde_json::{Value, json};
