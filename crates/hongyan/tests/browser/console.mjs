@@ -94,6 +94,57 @@ async function wechat(phone, path, body) {
   return answer ? JSON.parse(answer) : null;
 }
 
+/** A second mini program by the guide: what comes from WeChat is told while the page waits. */
+async function guide(page, phone) {
+  const appid = "wx00000000000guide";
+  const secret = "another-secret-of-32-characters!";
+  const url = `${base}callback/${appid}`;
+  const tell = async (callback) => {
+    const response = await fetch(`${phone}/_sim/apps/${appid}`, {
+      method: "PUT", headers: { "content-type": "application/json" },
+      body: JSON.stringify({ name: "二号", secret, original_id: "gh_guide", callback }),
+    });
+    assert.ok(response.ok, await response.text());
+  };
+  const verify = () => fetch(`${phone}/_sim/apps/${appid}/verify`, { method: "POST" });
+  await tell(null);
+  await page.goto(new URL("start/connect", base).href);
+  await page.fill("#f-name", "二号");
+  await page.fill("#f-app_id", "not an AppID");
+  await page.fill("#f-secret", "wrong");
+  await page.click("button.btn-primary");
+  await page.locator(".invalid-feedback").first().waitFor();
+  await shot(page, "connect-wrong");
+  await page.fill("#f-app_id", appid);
+  await page.fill("#f-secret", "wrong");
+  await page.locator("summary").last().click();
+  await page.fill("#f-api_base_url", phone);
+  await page.click("button.btn-primary");
+  await page.waitForURL(/\/connect$/);
+  const token = page.locator("#checks li", { hasText: "access_token" });
+  assert.match(await token.innerText(), /有问题/, "a wrong AppSecret is told");
+  await page.goto(new URL(`apps/${appid}/settings`, base).href);
+  await page.locator("summary", { hasText: "AppSecret" }).click();
+  await page.fill("#secret", secret);
+  await page.getByRole("button", { name: "保存", exact: true }).click();
+  await page.goto(new URL(`apps/${appid}/connect`, base).href);
+  assert.match(await token.innerText(), /正常/, "and the right one too");
+  await page.getByRole("button", { name: "生成 Token 和 EncodingAESKey" }).click();
+  const values = { token: await text(page, "#token"), aes_key: await text(page, "#aes-key"), url, mode: "safe", format: "json" };
+  await shot(page, "connect-values");
+  await page.locator("#wait .alert-info").waitFor();
+  await tell({ ...values, token: "anotherToken123" });
+  await verify();
+  await page.locator("#wait .alert-danger", { hasText: "Token" }).waitFor();
+  await tell(values);
+  const verified = await (await verify()).json();
+  await page.locator("#wait .alert-success").waitFor();
+  await shot(page, "connect-done");
+  assert.ok(JSON.stringify(verified).length > 2);
+  await page.goto(new URL(`apps/${appid}/connect`, base).href);
+  assert.equal(await page.locator("#aes-key").count(), 0, "keys are shown once");
+}
+
 /** Waits until the page, loaded again and again, satisfies. */
 async function until(page, what, look) {
   const end = Date.now() + PATIENCE;
@@ -347,6 +398,7 @@ try {
   }
   await sheet(page, people);
   await pauseAndResume(page, people, phone);
+  await guide(page, phone);
   await english(page);
   await withoutScripts();
   await editor(page);

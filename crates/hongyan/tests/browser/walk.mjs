@@ -7,7 +7,7 @@ import { createRequire } from "node:module";
 const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 /** A page's kind: its path without ids. */
-const kind = (url) => new URL(url).pathname
+const kind = (url) => new URL(url).pathname.replace(/\/apps\/wx[^/]+/, "/apps/APP")
   .replace(/[0-9a-f]{8}-[0-9a-f-]{27}/g, "ID").replace(/oTest[^/]*/g, "OPENID").replace(/\/library\/\d+/, "/library/TID");
 
 export async function walk(page, base, role, wrong, check, shot) {
