@@ -78,7 +78,7 @@ impl World {
         // Otherwise the first callback would teach it and write.
         service.store().learn_original_id(app.number, ORIGINAL_ID.into()).await?;
         let (_, key) = service
-            .create_key("bench", None, &[Scope::Send, Scope::Read])
+            .create_key("bench", None, &[Scope::Send, Scope::Read, Scope::Manage])
             .await
             .map_err(|problem| anyhow::anyhow!("{problem}"))?;
         world.key = key;
