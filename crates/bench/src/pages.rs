@@ -26,7 +26,7 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-const PASSWORD: &str = "a bench of pages";
+const PASSWORD: &str = "many pages, one clock";
 /// Pages below an app's, and of the installation.
 const PAGES: [&str; 16] = [
     "",
@@ -72,7 +72,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 async fn measure(served: &Served, times: usize) -> anyhow::Result<Vec<Figure>> {
     let operator = json!({ "name": "bench", "password": PASSWORD, "roles": { "*": "admin" } });
     served.call("POST", "/api/v1/operators", Some(operator)).await?;
-    let form = format!("name=bench&password={}", PASSWORD.replace(' ', "+"));
+    let form = format!("name=bench&password={}", PASSWORD.replace(' ', "+").replace(',', "%2C"));
     let cookie = served.form("/login", form).await?.1.context("no session")?;
     let campaigns = served.call("GET", &format!("/api/v1/apps/{APP}/campaigns"), None).await?;
     let campaign = format!("campaigns/{}", campaigns["items"][0]["id"].as_str().context("no campaign")?);
