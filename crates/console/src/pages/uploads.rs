@@ -184,6 +184,11 @@ pub(crate) fn sample<'c>(column: &'c service::uploads::Column, at: &usize) -> &'
     column.samples.get(*at).map_or("", String::as_str)
 }
 
+/// A cell of a row that is shown whole.
+pub(crate) fn cell<'r>(row: &'r service::uploads::WrongRow, at: &usize) -> &'r str {
+    row.cells.get(*at).map_or("", String::as_str)
+}
+
 /// The column that a field takes its value from, without its format.
 pub(crate) fn column_of<'m>(upload: &'m UploadView, key: &str) -> &'m str {
     upload.report.mapping.fields.get(key).map_or("", String::as_str)

@@ -213,7 +213,8 @@ async function sheet(page, people) {
   await page.waitForURL(/\/uploads\/[0-9a-f-]+$/);
   assert.equal(await number(page, "#rows"), rows.length);
   assert.ok((await number(page, "#wrong")) >= 1, "the wrong cell is counted");
-  assert.match(await text(page, ".sheet tbody"), /3\s+服务内容/, "row and column as in the sheet");
+  assert.match(await text(page, "#wrong-rows tbody"), /3\s+oTest/, "the row as in the sheet, whole");
+  assert.match(await text(page, "#wrong-rows td.wrong"), /^(太长)+\s.*20/, "the wrong cell is marked, with the reason");
   assert.equal(await page.locator("#use").count(), 0, "nothing goes out from a file with errors");
   await shot(page, "upload-errors");
   await page.check("input[name='choice.errors'][value=leave_out]");

@@ -60,6 +60,10 @@ impl Reading<'_> {
                 .last()
                 .map_or_else(|| "invalid".to_owned(), |error| format!("{}: {}", error.column, error.code))
         });
+        if wrong.is_some() {
+            let cells = (0..self.columns.len()).map(|at| row.cells.get(at).unwrap_or(&EMPTY).text.as_str());
+            self.report.show(row.number, cells);
+        }
         Row { row, given, people: Vec::new(), wrong, texts }
     }
 

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 pub use self::asked::{Choice, KeyColumn, Mapping, Several, UploadRequest};
 pub(crate) use self::blank::unwritten;
-pub use self::report::{CellError, Column, Counted, Question, Report, UploadView, Words};
+pub use self::report::{CellError, Column, Counted, Question, Report, UploadView, Words, WrongRow};
 use crate::problem::{FieldError, Kind, Problem};
 use crate::{App, Service};
 

@@ -11,6 +11,9 @@ use crate::view::time;
 /// Errors, and rows of one kind, that are told; all of them are counted.
 pub(super) const TOLD: usize = 1_000;
 pub(super) const ROWS: usize = 20;
+/// Rows that are shown whole, and how much of a cell.
+const WHOLE: usize = 50;
+const CELL: usize = 60;
 
 /// A column.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -37,6 +40,15 @@ pub struct CellError {
     /// What is wrong, with the remedy.
     #[schema(value_type = String)]
     pub detail: Words,
+}
+
+/// A row with something wrong in it, as it stands in the sheet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct WrongRow {
+    /// The number of the row as the sheet shows it.
+    pub row: u32,
+    /// Its cells, one for each column; long ones are cut.
+    pub cells: Vec<String>,
 }
 
 /// A text in both languages.
@@ -105,6 +117,9 @@ pub struct Report {
     pub errors: Vec<CellError>,
     /// How many there are.
     pub error_count: u64,
+    /// The first rows that have one, whole.
+    #[serde(default)]
+    pub wrong_rows: Vec<WrongRow>,
     /// Rows with the same person and the same text as one before.
     pub duplicates: u64,
     /// The first of them.
@@ -202,6 +217,21 @@ impl Report {
         if self.errors.len() < TOLD {
             self.errors.push(CellError { row, column: column.to_owned(), code: code.to_owned(), detail });
         }
+    }
+
+    /// Keeps a row with something wrong in it, to be shown.
+    pub(super) fn show<'c>(&mut self, row: u32, cells: impl Iterator<Item = &'c str>) {
+        if self.wrong_rows.len() < WHOLE {
+            let cells = cells.map(|text| text.chars().take(CELL).collect()).collect();
+            self.wrong_rows.push(WrongRow { row, cells });
+        }
+    }
+
+    /// What is wrong with a cell of a row that is shown, by the column's header.
+    pub fn wrong(&self, row: &WrongRow, header: &str) -> Option<&CellError> {
+        let row = row.row;
+        let start = self.errors.partition_point(|error| error.row < row);
+        self.errors[start..].iter().take_while(|error| error.row == row).find(|error| error.column == header)
     }
 
     /// What still is to be done, in words.
