@@ -96,13 +96,13 @@ impl ProblemBody {
 impl IntoResponse for ApiProblem {
     fn into_response(self) -> Response {
         let mut response = status(self.0.kind).into_response();
-        let later = match self.0.kind {
-            Kind::Unavailable => Some("1"),
-            Kind::TooMany => Some("900"),
+        let later = self.0.retry_after.or(match self.0.kind {
+            Kind::Unavailable => Some(1),
+            Kind::TooMany => Some(900),
             _ => None,
-        };
+        });
         if let Some(later) = later {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(later));
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(later));
         }
         response.extensions_mut().insert(Arc::new(self.0));
         response

@@ -1,5 +1,8 @@
 //! The routers: one for the main address with everything, one for the address that faces the internet.
 
+use std::net::IpAddr;
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::get;
@@ -10,7 +13,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::{audit, callback, docs, health, problem, routes as resources};
+use crate::{audit, callback, docs, health, kit, mp, problem, routes as resources};
 
 /// Request bodies of the REST interface.
 const MAX_BODY: usize = 16 * 1024 * 1024;
@@ -20,6 +23,8 @@ const MAX_BODY: usize = 16 * 1024 * 1024;
 pub struct Api {
     pub(crate) service: Service,
     pub(crate) metrics: PrometheusHandle,
+    /// Whose `X-Forwarded-For` is believed.
+    pub(crate) trusted_proxies: Arc<[IpAddr]>,
 }
 
 #[derive(OpenApi)]
@@ -39,6 +44,8 @@ impl utoipa::Modify for BearerKey {
         let scheme = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("key", scheme);
+        let session = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
+        components.add_security_scheme("session", session);
         document.security = Some(vec![SecurityRequirement::new("key", Vec::<String>::new())]);
     }
 }
@@ -49,6 +56,10 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 }
 
 fn documented() -> OpenApiRouter<Api> {
+    keyed().nest("/mp", mp::documented())
+}
+
+fn keyed() -> OpenApiRouter<Api> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
@@ -59,19 +70,29 @@ fn documented() -> OpenApiRouter<Api> {
 impl Api {
     /// Puts the interface on top of the use cases.
     pub fn new(service: Service, metrics: PrometheusHandle) -> Self {
-        Self { service, metrics }
+        Self { service, metrics, trusted_proxies: Arc::default() }
+    }
+
+    /// Names the proxies in front, whose word on where a request comes from is believed.
+    #[must_use]
+    pub fn behind(mut self, proxies: &[IpAddr]) -> Self {
+        self.trusted_proxies = proxies.into();
+        self
     }
 
     /// Everything: the main address. `extra` is mounted beside it (the console).
     pub fn router(&self, extra: Router) -> Router {
-        let (router, document) = documented().split_for_parts();
-        let document = std::sync::Arc::new(serde_json::to_string(&document).unwrap_or_default());
+        let (_, document) = documented().split_for_parts();
+        let (router, _) = keyed().split_for_parts();
+        let document = Arc::new(serde_json::to_string(&document).unwrap_or_default());
         let json = [(axum::http::header::CONTENT_TYPE, "application/json")];
         router
             .layer(axum::middleware::from_fn_with_state(self.clone(), audit::note))
             .layer(DefaultBodyLimit::max(MAX_BODY))
             .route("/api/v1/openapi.json", get(move || async move { (json, document.as_str().to_owned()) }))
             .route("/docs", get(docs::page))
+            .route("/kit/hongyan.js", get(kit::show))
+            .merge(Self::mini_programs())
             .merge(self.callbacks())
             .with_state(self.clone())
             .merge(extra)
@@ -83,10 +104,16 @@ impl Api {
     pub fn public_router(&self) -> Router {
         Router::new()
             .route("/healthz", get(health::healthz))
+            .merge(Self::mini_programs())
             .merge(self.callbacks())
             .with_state(self.clone())
             .layer(axum::middleware::from_fn(problem::render))
             .layer(TraceLayer::new_for_http().make_span_with(span))
+    }
+
+    fn mini_programs() -> Router<Api> {
+        let (router, _) = mp::documented().split_for_parts();
+        mp::layered(Router::new().nest("/mp", router))
     }
 
     fn callbacks(&self) -> Router<Api> {

@@ -1,6 +1,6 @@
 //! Who visits, and what they may see. An app in which an operator has no role is not there for them (I16).
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, OriginalUri, RawPathParams};
@@ -56,18 +56,8 @@ pub(crate) fn csrf(session: &SecretString) -> String {
 
 /// Where a request comes from, for the count of failed attempts.
 pub(crate) fn address(console: &Console, headers: &HeaderMap, peer: Option<SocketAddr>) -> String {
-    let Some(peer) = peer.map(|peer| peer.ip()) else { return "unknown".to_owned() };
-    if console.options.trusted_proxies.contains(&peer) {
-        let forwarded = headers.get("x-forwarded-for").and_then(|value| value.to_str().ok());
-        // The last one that is not a proxy of ours: everything before it anybody may have written.
-        let last = forwarded
-            .unwrap_or_default()
-            .rsplit(',')
-            .filter_map(|part| part.trim().parse::<IpAddr>().ok())
-            .find(|ip| !console.options.trusted_proxies.contains(ip));
-        return last.unwrap_or(peer).to_string();
-    }
-    peer.to_string()
+    let forwarded = headers.get("x-forwarded-for").and_then(|value| value.to_str().ok());
+    service::address::client(peer.map(|peer| peer.ip()), forwarded, &console.options.trusted_proxies)
 }
 
 /// Somebody who is signed in.

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
+pub mod asking;
 pub mod campaign;
 pub mod clock;
 mod coded;

@@ -7,9 +7,10 @@ use std::time::Duration;
 use domain::clock::SECOND;
 use domain::{InboxId, Millis};
 use service::erasure;
-use service::fresh::FreshPush;
+use service::fresh::{Fresh, Said};
+use service::mini_program::Reported;
 use store::StoreError;
-use store::hot::append::Verdict;
+use store::hot::append::{InboxKind, Verdict};
 use store::hot::apply::{Act, ActKind, Application, ToApply};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -72,7 +73,7 @@ impl Applier {
     }
 
     /// Applies what has just come in.
-    async fn fresh(&mut self, pushes: Vec<FreshPush>) -> Result<(), StoreError> {
+    async fn fresh(&mut self, pushes: Vec<Fresh>) -> Result<(), StoreError> {
         let mut pushes = pushes.into_iter().peekable();
         while let Some(first) = pushes.peek()
             && !self.shared.stop.is_cancelled()
@@ -81,7 +82,12 @@ impl Applier {
             let batch = pushes
                 .by_ref()
                 .take(COMMIT)
-                .map(|fresh| self.meaning(fresh.id, fresh.app, fresh.received_at, Ok(fresh.push)))
+                .map(|fresh| match fresh.said {
+                    Said::Pushed(push) => self.meaning(fresh.id, fresh.app, fresh.received_at, Ok(push)),
+                    Said::Reported { openid, reported } => {
+                        self.report(fresh.id, fresh.app, openid, Some(reported))
+                    }
+                })
                 .collect();
             self.apply(batch, oldest).await?;
         }
@@ -102,7 +108,12 @@ impl Applier {
             let more = rows.len() == COMMIT;
             let batch = rows
                 .into_iter()
-                .map(|row| self.meaning(row.id, row.app, row.received_at, event::parse(row.body.as_bytes())))
+                .map(|row| match row.kind {
+                    InboxKind::Report => {
+                        self.report(row.id, row.app, row.openid, serde_json::from_str(&row.body).ok())
+                    }
+                    _ => self.meaning(row.id, row.app, row.received_at, event::parse(row.body.as_bytes())),
+                })
                 .collect();
             self.apply(batch, oldest).await?;
             if !more {
@@ -129,9 +140,8 @@ impl Applier {
         Ok(())
     }
 
-    /// Says what a push means.
-    fn meaning(&self, id: InboxId, app: i64, received_at: Millis, push: Result<Push, ParseError>) -> ToApply {
-        let mut to_apply = ToApply {
+    fn nothing_yet(&self, id: InboxId, app: i64) -> ToApply {
+        ToApply {
             id,
             epoch: self.shared.epochs.of(id.lane()),
             app,
@@ -140,7 +150,28 @@ impl Applier {
             acts: Vec::new(),
             set_aside: None,
             erase: None,
+        }
+    }
+
+    /// Says what a mini program's report means.
+    fn report(&self, id: InboxId, app: i64, openid: String, reported: Option<Reported>) -> ToApply {
+        let mut to_apply = ToApply { openid, ..self.nothing_yet(id, app) };
+        let Some(reported) = reported else {
+            to_apply.set_aside = Some((Verdict::Quarantined, "unreadable".to_owned()));
+            return to_apply;
         };
+        let at = reported.at;
+        let act = |(template_id, accepted): (&str, bool)| Act {
+            template_id: template_id.to_owned(),
+            kind: if accepted { ActKind::Report { at } } else { ActKind::ReportedReject { at } },
+        };
+        to_apply.acts = reported.decisions().map(act).collect();
+        to_apply
+    }
+
+    /// Says what a push means.
+    fn meaning(&self, id: InboxId, app: i64, received_at: Millis, push: Result<Push, ParseError>) -> ToApply {
+        let mut to_apply = self.nothing_yet(id, app);
         match push {
             Ok(push) if let Some(what) = erasure::demand(&push) => {
                 let store = self.shared.service.store();

@@ -97,6 +97,12 @@ pub(crate) struct Demo {
     /// Opens the phone in the browser
     #[arg(long)]
     pub(crate) open: bool,
+    /// Lets a real phone on the same network in: listens on every address
+    #[arg(long)]
+    pub(crate) lan: bool,
+    /// Your own mini program in the phone: the folder of its H5 build, or its address
+    #[arg(long, value_name = "DIR|URL")]
+    pub(crate) mini_program: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -118,6 +124,9 @@ pub(crate) struct Simulator {
     /// What shall go wrong for the sample app: a fault script, JSON or TOML
     #[arg(long, value_name = "FILE")]
     pub(crate) faults: Option<PathBuf>,
+    /// Your own mini program in the phone: the folder of its H5 build, or its address
+    #[arg(long, value_name = "DIR|URL")]
+    pub(crate) mini_program: Option<String>,
     #[command(subcommand)]
     pub(crate) command: Option<SimulatorCommand>,
 }

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::commands::simulator_new;
+use crate::commands::{MiniProgram, simulator_new};
 
 /// The usual place, and the file that remembers it.
 const PORT: u16 = 8701;
@@ -75,7 +75,7 @@ impl TryOut {
         };
         let address = listener.local_addr().map_err(failed)?;
         let url = format!("http://{address}");
-        let sim = simulator_new(&url).map_err(failed)?;
+        let sim = simulator_new(&url, &MiniProgram::default()).map_err(failed)?;
         let (token, aes_key) = (self.service.new_callback_token(), self.service.new_aes_key());
         let sample = simulator::sample_app();
         let change = AppChange {

@@ -13,7 +13,7 @@ use wechat::callback::reply::{self, Encryption, Parties};
 use wechat::callback::{Keys, Mode, OpenError, Opened, Query, VerifyError};
 
 use crate::arrivals::Arrival;
-use crate::fresh::FreshPush;
+use crate::fresh::{Fresh, Said};
 use crate::problem::Problem;
 use crate::settings::CustomerService;
 use crate::{App, Service, erasure};
@@ -176,7 +176,7 @@ impl Service {
             _ => success(),
         };
         if new && waits {
-            self.fresh.hand_over(FreshPush { id, app: app.number, received_at: now, push });
+            self.fresh.hand_over(Fresh { id, app: app.number, received_at: now, said: Said::Pushed(push) });
         }
         Ok(answer)
     }

@@ -7,12 +7,14 @@ use domain::{InboxId, Millis};
 use tokio::sync::Notify;
 use wechat::callback::event::Push;
 
+use crate::mini_program::Reported;
+
 /// Pushes held at most; beyond, the applier reads the inbox.
 const MOST: usize = 65_536;
 
-/// A push that waits to be applied.
+/// Something that waits to be applied.
 #[derive(Debug)]
-pub struct FreshPush {
+pub struct Fresh {
     /// Its row.
     pub id: InboxId,
     /// The app.
@@ -20,27 +22,41 @@ pub struct FreshPush {
     /// When it came.
     pub received_at: Millis,
     /// What it says.
-    pub push: Push,
+    pub said: Said,
+}
+
+/// Who said what.
+#[derive(Debug)]
+pub enum Said {
+    /// WeChat pushed it.
+    Pushed(Push),
+    /// A mini program reported it of its user.
+    Reported {
+        /// Who.
+        openid: String,
+        /// What.
+        reported: Reported,
+    },
 }
 
 /// What has gathered.
 #[derive(Debug, Default)]
 pub struct Gathered {
     /// In the order in which they became durable.
-    pub pushes: Vec<FreshPush>,
+    pub pushes: Vec<Fresh>,
     /// Whether there were more than could be held: the inbox has to be read.
     pub lost: bool,
 }
 
 /// The hand-over.
 #[derive(Debug, Default)]
-pub struct Fresh {
+pub struct HandOver {
     gathered: Mutex<Gathered>,
     told: Notify,
 }
 
-impl Fresh {
-    pub(crate) fn hand_over(&self, push: FreshPush) {
+impl HandOver {
+    pub(crate) fn hand_over(&self, push: Fresh) {
         let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
         if gathered.pushes.len() < MOST {
             gathered.pushes.push(push);

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod address;
 pub mod apps;
 pub mod arrivals;
 pub mod ask_again;
@@ -19,6 +20,7 @@ pub mod inbox;
 pub mod keys;
 pub mod library;
 pub mod messages;
+pub mod mini_program;
 pub mod operators;
 pub mod people;
 pub mod problem;
@@ -28,6 +30,7 @@ mod registering;
 mod relay;
 pub mod schedules;
 pub mod settings;
+pub mod snippets;
 pub mod statistics;
 pub mod subscriptions;
 pub mod templates;
@@ -63,13 +66,15 @@ pub struct Parts {
     tokens: Tokens,
     keys: keys::KeyCache,
     client: wechat::client::Client,
-    fresh: fresh::Fresh,
+    fresh: fresh::HandOver,
     known_templates: templates::KnownTemplates,
     chat_answers: relay::ChatAnswers,
     campaigns: campaigns::Campaigns,
     guests: people::Guests,
     attempts: operators::Attempts,
     arrivals: arrivals::Arrivals,
+    limits: mini_program::Limits,
+    breakers: mini_program::Breakers,
     public_url: std::sync::OnceLock<String>,
 }
 
@@ -92,7 +97,7 @@ impl Service {
         let apps = Apps::new(store.clone(), Arc::clone(&clock));
         let tokens = Tokens::new(store.clone(), client.clone(), Arc::clone(&clock));
         let (keys, fresh, known_templates, chat_answers, campaigns, guests) = Default::default();
-        let (attempts, arrivals, public_url) = Default::default();
+        let (attempts, arrivals, public_url, limits, breakers) = Default::default();
         Self(Arc::new(Parts {
             store,
             clock,
@@ -108,6 +113,8 @@ impl Service {
             guests,
             attempts,
             arrivals,
+            limits,
+            breakers,
             public_url,
         }))
     }
@@ -143,7 +150,7 @@ impl Service {
     }
 
     /// Pushes that wait to be applied.
-    pub fn fresh(&self) -> &fresh::Fresh {
+    pub fn fresh(&self) -> &fresh::HandOver {
         &self.fresh
     }
 

@@ -41,6 +41,8 @@ pub struct Problem {
     pub en: String,
     /// Each wrong field.
     pub errors: Vec<FieldError>,
+    /// In how many seconds it may be tried again, where that is known.
+    pub retry_after: Option<u32>,
 }
 
 /// One wrong field of a request.
@@ -59,7 +61,7 @@ pub struct FieldError {
 impl Problem {
     /// A problem without fields.
     pub fn new(kind: Kind, code: &'static str, zh: impl Into<String>, en: impl Into<String>) -> Self {
-        Self { kind, code, zh: zh.into(), en: en.into(), errors: Vec::new() }
+        Self { kind, code, zh: zh.into(), en: en.into(), errors: Vec::new(), retry_after: None }
     }
 
     /// Wrong fields.
@@ -72,7 +74,14 @@ impl Problem {
                 format!("{count} fields are wrong; mend each of them."),
             ),
         };
-        Self { kind: Kind::Invalid, code: "validation_failed", zh, en, errors }
+        Self { kind: Kind::Invalid, code: "validation_failed", zh, en, errors, retry_after: None }
+    }
+
+    /// Says when to try again.
+    #[must_use]
+    pub fn after(mut self, seconds: u32) -> Self {
+        self.retry_after = Some(seconds);
+        self
     }
 
     /// There is no such app, or the key does not see it.

@@ -32,8 +32,11 @@ pub struct Settings {
     pub approval_above: Option<u32>,
     /// Send calls a day at most (a day in Asia/Shanghai, as WeChat counts); none unless given.
     pub daily_budget: Option<u32>,
-    /// Which templates the mini program asks for, and when again: `{"TEMPLATE_ID": {"priority": 1, "cool_down_hours": 24}}`.
+    /// Which templates (by id or alias) the mini program asks for, and when again:
+    /// `{"TEMPLATE_ID": {"priority": 1, "cool_down_hours": 24, "keep": 1}}`; all of them where none is named.
     pub ask: BTreeMap<String, AskRule>,
+    /// What the mini program's own reports of decisions are worth.
+    pub reports: Reports,
     /// Names for templates that are the same in several apps: `{"fee": "TEMPLATE_ID"}`; a send may name either.
     pub template_aliases: BTreeMap<String, String>,
     /// Only guests receive.
@@ -56,6 +59,7 @@ impl Default for Settings {
             approval_above: None,
             daily_budget: None,
             ask: BTreeMap::new(),
+            reports: Reports::Count,
             template_aliases: BTreeMap::new(),
             trial: false,
             attributes: BTreeMap::new(),
@@ -65,13 +69,31 @@ impl Default for Settings {
 }
 
 /// When the mini program asks for a template.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AskRule {
     /// The higher goes first: at most five are asked for at once.
     pub priority: i32,
     /// Hours after a refusal in which it is not asked for again.
     pub cool_down_hours: u32,
+    /// Grants that somebody should have in hand: below, they are asked.
+    pub keep: u32,
+}
+
+impl Default for AskRule {
+    fn default() -> Self {
+        Self { priority: 0, cool_down_hours: 72, keep: 1 }
+    }
+}
+
+/// What a report of the mini program is worth: whoever has taken it apart can report what they like, of themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reports {
+    /// A grant, until WeChat's event of the same act takes its place.
+    Count,
+    /// Nothing: it is kept as evidence.
+    Ignore,
 }
 
 /// What is done with customer-service chats.
@@ -90,6 +112,25 @@ impl Settings {
     /// The id of a template that is named by its id or its alias.
     pub fn template_id(&self, named: String) -> String {
         self.template_aliases.get(&named).cloned().unwrap_or(named)
+    }
+
+    /// Whether the mini program may ask for a template.
+    pub(crate) fn may_ask(&self, template_id: &str) -> bool {
+        self.ask.is_empty() || self.named_in_ask(template_id).is_some()
+    }
+
+    /// When it asks for it.
+    pub(crate) fn ask_rule(&self, template_id: &str) -> AskRule {
+        self.named_in_ask(template_id).unwrap_or_default()
+    }
+
+    fn named_in_ask(&self, template_id: &str) -> Option<AskRule> {
+        let aliases = self
+            .template_aliases
+            .iter()
+            .filter(|(_, id)| *id == template_id)
+            .map(|(alias, _)| alias.as_str());
+        std::iter::once(template_id).chain(aliases).find_map(|name| self.ask.get(name)).copied()
     }
 
     /// Changes one setting by its name.
@@ -134,6 +175,12 @@ impl Settings {
             return Err((
                 format!("previous_keys_hours 最大 {LONGEST_PREVIOUS}（7 天）。"),
                 format!("previous_keys_hours may be {LONGEST_PREVIOUS} (7 days) at most."),
+            ));
+        }
+        if self.ask.values().any(|rule| rule.cool_down_hours > 8760 || !(1..=20).contains(&rule.keep)) {
+            return Err((
+                "ask：cool_down_hours 最大 8760（一年），keep 须在 1 到 20 之间。".into(),
+                "ask: cool_down_hours may be 8760 (a year) at most, and keep lies between 1 and 20.".into(),
             ));
         }
         if !(1..=1000).contains(&self.concurrency) {

@@ -32,6 +32,7 @@ export const chat = (appid, openid, text) => call("POST", `${user(appid, openid)
 export const login = (appid, openid) => call("POST", `${user(appid, openid)}/login`);
 export const authorization = (appid, openid, act) => call("POST", `${user(appid, openid)}/authorization`, act);
 export const pushEvent = (appid, openid, event, fields) => call("POST", `${user(appid, openid)}/event`, { event, fields });
+export const setMiniProgram = (appid, url) => call("PUT", `apps/${seg(appid)}/mini-program`, { url });
 export const faults = (appid) => call("GET", `apps/${seg(appid)}/faults`);
 export const setFaults = (appid, script) => call("PUT", `apps/${seg(appid)}/faults`, script);
 export const faultLog = (appid) => call("GET", `apps/${seg(appid)}/faults/log?limit=6`);

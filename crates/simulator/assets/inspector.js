@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import { h, icon } from "./dom.js";
 import { faultsView } from "./faults.js";
 import { lang, otherLanguage, seconds, t } from "./i18n.js";
+import { ownView } from "./own.js";
 import { app, attempt, changed, chooseApp, chooseUser, createUser, state, toast } from "./store.js";
 
 export function panelView(closePanel) {
@@ -16,6 +17,7 @@ export function panelView(closePanel) {
     choosers(mini),
     mini && state.user && insideView(),
     mini && pushSettings(mini),
+    mini && ownView(),
     mini && state.user && faultsView(),
     mini && state.user && callbacksView(),
     mini && state.user && sendsView(),

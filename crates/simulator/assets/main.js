@@ -6,6 +6,7 @@ import { clock, lang, t } from "./i18n.js";
 import { nobody, panelView } from "./inspector.js";
 import { miniView, openedPage } from "./mini.js";
 import { banner, noticesView } from "./notices.js";
+import { answerFrame, hasOwn, placeFrame } from "./own.js";
 import { settingsView } from "./settings.js";
 import { actionSheet, askPopup, modal } from "./sheets.js";
 import { app, changed, loadApps, onChange, refresh, show, state, whenCardArrives } from "./store.js";
@@ -13,7 +14,9 @@ import { createWx } from "./wx.js";
 
 const place = (id) => document.getElementById(id);
 
-const wx = createWx({
+const host = {
+  get appId() { return state.appid; },
+  get openid() { return state.openid; },
   app,
   user: () => api.getUser(state.appid, state.openid),
   ask: askPopup,
@@ -23,7 +26,10 @@ const wx = createWx({
     await api.popup(state.appid, state.openid, decisions, alwaysKeep);
     await refresh();
   },
-});
+  openSettings: () => show("settings"),
+};
+const wx = createWx(host);
+answerFrame(host);
 // For trying things in the browser's console, where there is no tap: it shows WeChat's refusal.
 window.wx = wx;
 
@@ -62,7 +68,7 @@ function content() {
     case "notices": return noticesView();
     case "settings": return settingsView();
     case "page": return openedPage(state.view.page);
-    default: return miniView(wx);
+    default: return hasOwn() ? [] : miniView(wx);
   }
 }
 
@@ -82,6 +88,8 @@ function draw() {
   fill(place("navbar"), navbar());
   view.className = `view view-${name}`;
   fill(view, content());
+  placeFrame(place("own"));
+  view.hidden = !place("own").hidden;
   fill(place("toast"), state.toast ? [h("p", { class: "toast", testid: "toast" }, state.toast)] : []);
   fill(place("panel"), panelView(() => setPanel(false)));
   const cards = state.user?.cards.length ?? 0;

@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { appIcon, h, icon } from "./dom.js";
 import { t, when } from "./i18n.js";
+import { hasOwn, openOwn } from "./own.js";
 import { actionSheet } from "./sheets.js";
 import { app, attempt, refresh, show, state, toast } from "./store.js";
 
@@ -23,7 +24,11 @@ export function noticesView() {
 }
 
 function messageCard(card) {
-  const open = () => card.page && show("page", { page: card.page });
+  const open = () => {
+    if (!card.page) return;
+    if (hasOwn()) openOwn(card.page);
+    else show("page", { page: card.page });
+  };
   const titleId = `card-${card.msgid}`;
   return h("article", { class: "card", role: "listitem", testid: "card", "aria-labelledby": titleId },
     h("header", {}, appIcon(app(), "small"), h("span", { class: "card-app" }, app().name),

@@ -101,12 +101,12 @@ export function actionSheet(hint, items) {
 }
 
 /** wx.showModal. */
-export function modal({ title = "", content = "", showCancel = true }) {
+export function modal({ title = "", content = "", showCancel = true, confirmText, cancelText }) {
   return dialog((close) =>
     h("div", { class: "modal", role: "alertdialog", "aria-modal": "true", "aria-labelledby": "modal-title", testid: "modal" },
       h("h2", { id: "modal-title" }, title), h("p", {}, content),
       h("div", { class: "modal-buttons" },
-        showCancel && h("button", { type: "button", testid: "modal-cancel", onclick: () => close({ confirm: false, cancel: true }) }, t("cancel")),
-        h("button", { type: "button", class: "confirm", testid: "modal-confirm", "data-focus": "", onclick: () => close({ confirm: true, cancel: false }) }, t("confirm")))),
+        showCancel && h("button", { type: "button", testid: "modal-cancel", onclick: () => close({ confirm: false, cancel: true }) }, cancelText || t("cancel")),
+        h("button", { type: "button", class: "confirm", testid: "modal-confirm", "data-focus": "", onclick: () => close({ confirm: true, cancel: false }) }, confirmText || t("confirm")))),
   { confirm: false, cancel: true });
 }

@@ -28,7 +28,11 @@ export const state = {
 };
 
 const listeners = new Set();
-export const onChange = (listener) => listeners.add(listener);
+/** Calls the listener after every change; gives what ends that. */
+export const onChange = (listener) => {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+};
 
 let drawing = false;
 /** Draws once for all changes of this turn. */

@@ -1,5 +1,5 @@
 // The `wx` object that a mini program sees, as far as subscribing goes. `host` is the phone around it:
-// app(), user(), login(), ask(templates), showModal(options), decide(decisions, alwaysKeep).
+// appId, openid, app(), user(), login(), ask(templates), showModal(options), decide(decisions, alwaysKeep), openSettings().
 
 import { handOn, isTap } from "./tap.js";
 
@@ -57,7 +57,7 @@ export function createWx(host) {
 
   async function subscribe(ids) {
     if (ids.length > 5) throw new Fault("Templates count out of max bounds", 20003);
-    const known = new Map(host.app().templates.map((template) => [template.id, template]));
+    const known = new Map((await host.app()).templates.map((template) => [template.id, template]));
     if (ids.some((id) => !known.has(id))) {
       throw new Fault("No template data return, verify the template id exist", 20001);
     }
@@ -104,6 +104,15 @@ export function createWx(host) {
     return answer;
   }
 
+  async function openSetting(options) {
+    if (!isTap()) throw new Fault("can only be invoked by user TAP gesture.");
+    await host.openSettings();
+    return getSetting(options);
+  }
+
+  // A user's own: whoever takes the phone next has another.
+  const place = (key) => `${host.appId}/${host.openid}/${key}`;
+
   async function request({ url, method = "GET", data, header = {} }) {
     const options = { method, headers: { "content-type": "application/json", ...header } };
     if (method !== "GET" && data !== undefined) options.body = JSON.stringify(data);
@@ -121,6 +130,10 @@ export function createWx(host) {
   return {
     requestSubscribeMessage: wrap("requestSubscribeMessage", requestSubscribeMessage, false),
     getSetting: wrap("getSetting", getSetting, true),
+    openSetting: wrap("openSetting", openSetting, false),
+    getAccountInfoSync: () => ({ miniProgram: { appId: host.appId, envVersion: "develop", version: "" } }),
+    getStorageSync: (key) => JSON.parse(localStorage.getItem(place(key)) ?? '""'),
+    setStorageSync: (key, data) => localStorage.setItem(place(key), JSON.stringify(data)),
     request: wrap("request", request, true),
     login: wrap("login", () => host.login(), false),
     showModal: wrap("showModal", (options) => host.showModal(options), true),

@@ -47,6 +47,9 @@ pub struct AppSpec {
     /// Keeps every accepted send, without end, for the proof that none was accepted twice. For tests.
     #[serde(default)]
     pub keep_accepted: bool,
+    /// The address of an H5 build that the phone shows in place of its own page: absolute, or below the simulator's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mini_program: Option<String>,
 }
 
 fn yes() -> bool {
@@ -73,6 +76,7 @@ impl AppSpec {
             receipts: true,
             forced_refresh_gap_ms: 0,
             keep_accepted: false,
+            mini_program: None,
         }
     }
 }
@@ -149,6 +153,7 @@ pub struct AppView {
     pub original_id: String,
     pub callback: Option<CallbackView>,
     pub templates: Vec<TemplateView>,
+    pub mini_program: Option<String>,
     pub users: u64,
 }
 
@@ -173,6 +178,14 @@ pub struct TemplateView {
 pub struct FieldView {
     pub key: String,
     pub label: String,
+}
+
+/// `PUT /_sim/apps/{appid}/mini-program`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MiniProgram {
+    /// None: the phone's own page.
+    pub url: Option<String>,
 }
 
 /// `GET /_sim/apps`.

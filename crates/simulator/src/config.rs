@@ -16,6 +16,8 @@ pub struct SimulatorConfig {
     pub entropy: Entropy,
     /// The address under which others reach this simulator; shown on the phone page only.
     pub public_base_url: Option<String>,
+    /// A folder with the H5 build of a mini program, to be served and shown in the phone at `/mini-program/`.
+    pub mini_program: Option<std::path::PathBuf>,
     /// How many records of each kind (sends, callbacks, grants) an app keeps. Counters stay exact.
     pub keep_records: usize,
     /// How many cards a user's phone keeps.
@@ -37,6 +39,7 @@ impl SimulatorConfig {
             clock,
             entropy,
             public_base_url: None,
+            mini_program: None,
             keep_records: 10_000,
             keep_cards: 50,
             callback_deadline: Duration::from_secs(5),
@@ -46,3 +49,6 @@ impl SimulatorConfig {
         }
     }
 }
+
+/// Where the phone finds a mini program that is served as a folder.
+pub const MINI_PROGRAM: &str = "/mini-program/";

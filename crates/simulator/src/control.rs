@@ -24,6 +24,7 @@ const BODY: usize = 64 * 1024 * 1024;
 pub(crate) fn router() -> Router<Simulator> {
     let app = Router::new()
         .route("/", put(put_app))
+        .route("/mini-program", put(set_mini_program))
         .route("/verify", post(verify))
         .route("/revoke-token", post(revoke_token))
         .route("/records", get(records))
@@ -67,6 +68,15 @@ async fn apps(State(sim): Sim) -> Json<api::AppList> {
 
 async fn put_app(State(sim): Sim, Path(appid): Path<String>, Json(spec): Json<api::AppSpec>) -> Done {
     sim.put_app(&appid, spec)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn set_mini_program(
+    State(sim): Sim,
+    Path(appid): Path<String>,
+    Json(mini): Json<api::MiniProgram>,
+) -> Done {
+    sim.set_mini_program(&appid, mini.url)?;
     Ok(StatusCode::NO_CONTENT)
 }
 

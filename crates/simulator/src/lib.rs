@@ -10,7 +10,7 @@ mod sample;
 mod server;
 mod state;
 
-pub use config::{Clock, Entropy, SimulatorConfig};
+pub use config::{Clock, Entropy, MINI_PROGRAM, SimulatorConfig};
 pub use sample::{SAMPLE_APPID, SAMPLE_OPENID, sample_app};
 pub use server::{router, serve};
 pub use state::{Refusal, Simulator};

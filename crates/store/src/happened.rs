@@ -132,6 +132,18 @@ impl Store {
             .collect()
     }
 
+    /// Whether WeChat told of anybody's decision in a popup since a moment.
+    ///
+    /// # Errors
+    /// Where the database is away.
+    pub async fn popups_since(&self, app: i64, since: Millis) -> Result<bool, StoreError> {
+        let query = sqlx::query_scalar(
+            "select exists (select 1 from happened where app = $1 and hour >= $2 and what in ($3, $4))",
+        );
+        let query = query.bind(app).bind(since.div_euclid(HOUR).max(1));
+        Ok(query.bind(What::Accept.code()).bind(What::Reject.code()).fetch_one(&self.readers).await?)
+    }
+
     /// When the latest callback of an app came.
     ///
     /// # Errors

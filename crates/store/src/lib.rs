@@ -23,6 +23,7 @@ pub mod postgres;
 pub mod relay;
 pub mod schedules;
 pub mod secrets;
+mod sessions;
 mod sqlite;
 pub mod store;
 pub mod subscriptions;

@@ -59,6 +59,24 @@ impl Store {
         rows.iter().map(stored).collect()
     }
 
+    /// What the mini program reported last of one person: template, whether it was an accept, when.
+    ///
+    /// # Errors
+    /// Where the database is away.
+    pub async fn reported_of(
+        &self,
+        app: i64,
+        openid: &str,
+    ) -> Result<Vec<(String, bool, Millis)>, StoreError> {
+        let lane = self.lanes().of_openid(openid);
+        let statement = "
+            select t.template_id, r.accepted, r.at from template t join reported r on r.template = t.id
+            where t.app = $1 and r.lane = $2 and r.openid = $3";
+        let query = sqlx::query(statement).bind(app).bind(i64::from(lane.0)).bind(openid);
+        let rows = query.fetch_all(&self.readers).await?;
+        rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))).collect()
+    }
+
     /// A page of everybody's.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ mod callbacks;
 mod campaigns;
 mod insight;
 mod messages;
+mod mini_program;
 mod quota;
 mod results;
 mod schedules;
@@ -36,6 +37,8 @@ pub(crate) fn all() -> OpenApiRouter<Api> {
         .routes(routes!(subscribers::show, subscribers::put, subscribers::erase))
         .routes(routes!(subscribers::guests))
         .routes(routes!(subscribers::put_guest, subscribers::remove_guest))
+        .routes(routes!(mini_program::session))
+        .routes(routes!(mini_program::snippets))
         .routes(routes!(subscriptions::list))
         .routes(routes!(subscriptions::ledger, subscriptions::write))
         .routes(routes!(templates::list, insight::add_template))

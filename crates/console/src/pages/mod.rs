@@ -100,6 +100,7 @@ pub(crate) fn all() -> Router<Console> {
         .route("/templates/sync", post(templates::sync))
         .route("/templates/{id}/remove", post(templates::remove))
         .route("/templates/{id}/sheet", get(templates::sheet))
+        .route("/templates/{id}/code", get(templates::code))
         .route("/library", get(templates::library))
         .route("/library/{tid}", get(templates::keywords).post(templates::add))
         .route("/analytics", get(analytics::show_page))

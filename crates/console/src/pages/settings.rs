@@ -100,10 +100,19 @@ const LINES: [Line; 13] = [
         "ask",
         ("邀请订阅的规则", "Rules of asking"),
         (
-            "JSON：{\"模板 ID\": {\"priority\": 1, \"cool_down_hours\": 24}}",
-            "JSON: {\"TEMPLATE_ID\": {\"priority\": 1, \"cool_down_hours\": 24}}",
+            "JSON：{\"模板 ID\": {\"priority\": 1, \"cool_down_hours\": 72, \"keep\": 1}}；空 = 所有模板。",
+            "JSON: {\"TEMPLATE_ID\": {\"priority\": 1, \"cool_down_hours\": 72, \"keep\": 1}}; empty: every template.",
         ),
         &[],
+    ),
+    (
+        "reports",
+        ("小程序上报的授权", "Reports of the mini program"),
+        (
+            "count：先记账，以微信推送为准；ignore：只留存。",
+            "count: until WeChat's push says it; ignore: kept as evidence.",
+        ),
+        &["count", "ignore"],
     ),
     (
         "template_aliases",

@@ -4,6 +4,7 @@ use askama::Template;
 use axum::extract::{Path, Query};
 use service::library::LibraryPage;
 use service::operators::Right;
+use service::snippets::Snippets;
 use service::templates::TemplateView;
 use wechat::client::LibraryKeyword;
 
@@ -58,6 +59,60 @@ pub(crate) async fn sync(visit: AppVisit, _: Form) -> Answer {
 pub(crate) async fn sheet(visit: AppVisit, Path((_, id)): Path<(String, String)>) -> Answer {
     visit.need(Right::Edit)?;
     Ok(super::campaigns::workbook("recipients", visit.service().blank_sheet(&visit.app, &id).await?))
+}
+
+/// A piece of code: its id, name, what it is for, and itself.
+type Part = (&'static str, &'static str, &'static str, String);
+
+#[derive(Template)]
+#[template(path = "template_code.html")]
+struct CodePage {
+    page: Page,
+    snippets: Snippets,
+    parts: Vec<Part>,
+}
+
+/// What to paste into the mini program.
+pub(crate) async fn code(visit: AppVisit, Path((_, id)): Path<(String, String)>) -> Answer {
+    let snippets = visit.service().snippets(&visit.app, &id).await?;
+    let page = Page::of_app(&visit, "templates", "");
+    let title = format!("{}：{}", page.t("小程序代码", "Code for the mini program"), snippets.title);
+    let parts = vec![
+        (
+            "native",
+            page.t("原生小程序", "Native mini program"),
+            page.t(
+                "先下载 hongyan.js 放到项目的 utils 目录。",
+                "First download hongyan.js into the project's utils folder.",
+            ),
+            snippets.native.clone(),
+        ),
+        (
+            "uni-app",
+            "uni-app",
+            page.t(
+                "Vue 3；HBuilderX 项目也可以用 uni_modules/hongyan-subscribe。",
+                "Vue 3; projects made with HBuilderX may take uni_modules/hongyan-subscribe.",
+            ),
+            snippets.uni_app.clone(),
+        ),
+        (
+            "session",
+            page.t("你的后端", "Your back end"),
+            page.t(
+                "已有登录的团队用它为用户签发会话；没有登录的，在 createHongyan 里写 login: true。",
+                "Gives a session to a user whom you have logged in; without a login of your own, write login: true in createHongyan.",
+            ),
+            snippets.session.clone(),
+        ),
+        (
+            "bare",
+            page.t("只用微信接口", "WeChat's call alone"),
+            page.t("不引入任何代码也可以记账：微信会把结果推送过来。", "Grants are counted all the same: WeChat pushes the result."),
+            snippets.bare.clone(),
+        ),
+    ];
+    Ok(show(&CodePage { page: Page { title, ..page }, snippets, parts }))
 }
 
 pub(crate) async fn remove(visit: AppVisit, Path((_, id)): Path<(String, String)>, form: Form) -> Answer {

@@ -26,7 +26,7 @@ use crate::config::Config;
 use crate::open;
 use crate::output;
 
-pub(crate) use simulator::new as simulator_new;
+pub(crate) use simulator::{MiniProgram, new as simulator_new};
 
 /// Runs what was typed.
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {

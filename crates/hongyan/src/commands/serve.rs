@@ -67,7 +67,7 @@ pub(crate) async fn start(
             phones,
         },
     );
-    let api = Api::new(service, metrics);
+    let api = Api::new(service, metrics).behind(&config.trusted_proxies);
     let serve = |listener: TcpListener, router: Router| {
         let stopping = stop.clone().cancelled_owned();
         // Small answers must not wait for the other side's acknowledgement.

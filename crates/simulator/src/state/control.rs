@@ -26,6 +26,21 @@ impl Simulator {
         Ok(())
     }
 
+    /// Which pages the phone shows for this app: an H5 build, or its own.
+    pub fn set_mini_program(&self, appid: &str, url: Option<String>) -> Result<(), Refusal> {
+        let fits = |url: &str| {
+            url == crate::MINI_PROGRAM || url.starts_with("http://") || url.starts_with("https://")
+        };
+        if let Some(url) = url.as_deref().filter(|url| !fits(url)) {
+            return Err(Refusal::Invalid(format!("{url:?} is no http address")));
+        }
+        let app = self.app(appid)?;
+        let spec = AppSpec { mini_program: url, ..app.settings().spec.clone() };
+        app.change(spec)?;
+        self.0.live.tell("app", appid, None, || json!({}));
+        Ok(())
+    }
+
     pub fn apps(&self) -> AppList {
         let items = read(&self.0.apps).values().map(|app| app.view()).collect();
         AppList { items, base_url: self.0.config.public_base_url.clone() }

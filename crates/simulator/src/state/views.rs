@@ -23,6 +23,7 @@ impl App {
                 format: callback.format,
             }),
             templates: settings.templates.iter().map(|template| template.view()).collect(),
+            mini_program: settings.spec.mini_program.clone(),
             users: self.users.count.load(Relaxed),
         }
     }

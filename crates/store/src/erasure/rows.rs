@@ -56,7 +56,8 @@ const BLANK_DATA: &str = "
 update message set data = v->>1 from (select value v from json_each($1)) b where message.id = unhex(v->>0)";
 const BLANK_CALLBACKS: &str = "
 update inbox set openid = '', body = '' where id in (select unhex(value) from json_each($1))";
-const ACCOUNTS: [&str; 3] = [
+const ACCOUNTS: [&str; 4] = [
+    "delete from reported where lane = $1 and openid = $2 and template in (select id from template where app = $3)",
     "delete from reserved where lane = $1 and openid = $2 and template in (select id from template where app = $3)",
     "delete from ledger where id in (
          with recursive chain (id, previous) as (

@@ -28,6 +28,8 @@ pub enum InboxKind {
     Event,
     /// An event that demands the erasure of a person, or of what the person took back.
     Erasure,
+    /// Not from WeChat: the mini program reports what a person decided.
+    Report,
     /// A customer-service chat; its content is never kept.
     Chat,
     /// Not parseable.
@@ -43,6 +45,7 @@ impl InboxKind {
             Self::Sent => "sent",
             Self::Event => "event",
             Self::Erasure => "erasure",
+            Self::Report => "report",
             Self::Chat => "chat",
             Self::Unreadable => "unreadable",
         }
@@ -55,6 +58,7 @@ impl InboxKind {
             "change" => Self::Change,
             "sent" => Self::Sent,
             "erasure" => Self::Erasure,
+            "report" => Self::Report,
             "chat" => Self::Chat,
             "unreadable" => Self::Unreadable,
             _ => Self::Event,

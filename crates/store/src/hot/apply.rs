@@ -44,6 +44,15 @@ pub struct ToApply {
     pub erase: Option<NewErasure>,
 }
 
+impl ToApply {
+    /// Whether it is the mini program's word, not WeChat's.
+    fn is_report(&self) -> bool {
+        self.acts
+            .iter()
+            .any(|act| matches!(act.kind, ActKind::Report { .. } | ActKind::ReportedReject { .. }))
+    }
+}
+
 /// One thing that an event says about one template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Act {
@@ -69,6 +78,16 @@ pub enum ActKind {
     /// The user switched the template off.
     ChangeReject {
         /// CreateTime.
+        at: Millis,
+    },
+    /// The mini program says that the user accepted: provisional until the event comes.
+    Report {
+        /// When, as far as the report tells.
+        at: Millis,
+    },
+    /// The mini program says that the user rejected.
+    ReportedReject {
+        /// When, as far as the report tells.
         at: Millis,
     },
     /// A message arrived, or did not.
@@ -110,6 +129,11 @@ update inbox set pushes = pushes + 1 where id in (select unhex(value) from json_
 const MARK: &str = "
 update inbox set verdict = v->>1, reason = v->>2, effects = v->>3, applied_at = v->>4
 from (select value v from jsonb_each($1)) b where inbox.id = unhex(v->>0)";
+/// Reports may come late and out of order.
+const REPORTED: &str = "
+insert into reported (lane, template, openid, accepted, at)
+select v->>0, v->>1, v->>2, v->>3, v->>4 from (select value v from json_each($1)) where true
+on conflict do update set accepted = excluded.accepted, at = excluded.at where excluded.at >= reported.at";
 const RECEIVE: &str = "
 update message_state set state = v->>1, outcome = v->>2, receipt = v->>3, receipt_at = v->>4, receipt_code = v->>5,
     receipt_status = v->>6, msgid = coalesce(msgid, v->>7)
@@ -209,6 +233,7 @@ struct Pass {
     unqueued: Vec<(i64, String)>,
     erasures: Vec<erasure::Columns>,
     blanked: Vec<String>,
+    reported: Vec<(u16, i64, String, bool, Millis)>,
     tally: Tally,
     happened: Happened,
     /// Whether anybody wants to be told, and what.
@@ -240,6 +265,7 @@ impl Pass {
             unqueued: Vec::new(),
             erasures: Vec::new(),
             blanked: Vec::new(),
+            reported: Vec::new(),
             tally: Tally::counting(now),
             happened: Happened::default(),
             listened: webhooks::anybody(db).await?,
@@ -308,6 +334,15 @@ impl Pass {
                 ActKind::Grant { at } => Change::Grant { at: *at },
                 ActKind::PopupReject { at } => Change::PopupReject { at: *at },
                 ActKind::ChangeReject { at } => Change::ChangeReject { at: *at },
+                ActKind::Report { at } => {
+                    self.reported.push((key.lane, key.template, key.openid.clone(), true, *at));
+                    Change::Report { at: *at }
+                }
+                ActKind::ReportedReject { at } => {
+                    self.reported.push((key.lane, key.template, key.openid.clone(), false, *at));
+                    effects.push(object!({ "template_id": act.template_id, "reported": "reject" }));
+                    continue;
+                }
                 ActKind::Receipt { msgid, code, status, at } => {
                     let msgid = msgid.map(super::stored_msgid);
                     let chain = self.chains.get(&key).map_or(&[][..], Vec::as_slice);
@@ -319,13 +354,17 @@ impl Pass {
             let before = self.book.subscription(&key).map_or(0, |subscription| subscription.balance);
             self.book.apply(db, &key, change, item.at, Some(item.id.0)).await?;
             if let Some(after) = self.book.subscription(&key) {
-                let (what, counted) = match &act.kind {
-                    ActKind::Grant { .. } => ("subscription.accepted", What::Accept),
-                    ActKind::PopupReject { .. } => ("subscription.rejected", What::Reject),
-                    _ => ("subscription.refused", What::SwitchOff),
+                // What a report says is told and counted when WeChat says it.
+                let happened = match &act.kind {
+                    ActKind::Grant { .. } => Some(("subscription.accepted", What::Accept)),
+                    ActKind::PopupReject { .. } => Some(("subscription.rejected", What::Reject)),
+                    ActKind::ChangeReject { .. } => Some(("subscription.refused", What::SwitchOff)),
+                    _ => None,
                 };
-                self.happened.add(item.app, key.template, counted);
-                if self.listened {
+                if let Some((_, counted)) = happened {
+                    self.happened.add(item.app, key.template, counted);
+                }
+                if let Some((what, _)) = happened.filter(|_| self.listened) {
                     let told = object!({ "to": item.openid, "template_id": act.template_id,
                         "status": after.status.as_str(), "balance": after.balance });
                     self.told.push((item.app, what.to_owned(), told.to_string()));
@@ -343,14 +382,18 @@ impl Pass {
         let (verdict, reason) =
             item.set_aside.clone().map_or((Verdict::Applied, None), |(verdict, why)| (verdict, Some(why)));
         let effects = (!effects.is_empty()).then(|| Value::Array(effects).to_string());
-        self.happened.callback(item.app, verdict, item.id.created_at());
+        if !item.is_report() {
+            self.happened.callback(item.app, verdict, item.id.created_at());
+        }
         self.marks.push((hex(item.id.0), verdict.code(), reason, effects, item.at));
         Ok(Application::Done)
     }
 
     /// Marks a row whose event came before.
     fn duplicate(&mut self, item: &ToApply, first: InboxId) {
-        self.happened.callback(item.app, Verdict::Duplicate, item.id.created_at());
+        if !item.is_report() {
+            self.happened.callback(item.app, Verdict::Duplicate, item.id.created_at());
+        }
         self.marks.push((hex(item.id.0), Verdict::Duplicate.code(), Some(first.to_string()), None, item.at));
     }
 
@@ -432,6 +475,7 @@ impl Pass {
             (UNQUEUE, json(&self.unqueued)?),
             (RECEIVE, json(&received)?),
             (RELEASE, json(&self.released)?),
+            (REPORTED, json(&self.reported)?),
             (MARK, json(&self.marks)?),
         ];
         for (statement, rows) in writes {

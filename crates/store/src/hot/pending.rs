@@ -3,6 +3,7 @@
 use domain::{InboxId, Millis};
 use sqlx::{Row, SqlitePool};
 
+use super::append::InboxKind;
 use super::uuid;
 use crate::error::StoreError;
 
@@ -15,12 +16,16 @@ pub struct Pending {
     pub app: i64,
     /// When it came.
     pub received_at: Millis,
+    /// What it is.
+    pub kind: InboxKind,
+    /// Whom it is about.
+    pub openid: String,
     /// The verified plaintext.
     pub body: String,
 }
 
 const PENDING: &str = "
-select id, app, received_at, body from inbox where verdict is null and id > $1 order by id limit $2";
+select id, app, received_at, kind, openid, body from inbox where verdict is null and id > $1 order by id limit $2";
 
 pub(crate) async fn pending(
     readers: &SqlitePool,
@@ -38,7 +43,9 @@ pub(crate) async fn pending(
                 id: InboxId(uuid(row.try_get(0)?)?),
                 app: row.try_get(1)?,
                 received_at: row.try_get(2)?,
-                body: row.try_get(3)?,
+                kind: InboxKind::from_word(row.try_get(3)?),
+                openid: row.try_get(4)?,
+                body: row.try_get(5)?,
             })
         })
         .collect()

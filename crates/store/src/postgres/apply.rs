@@ -158,7 +158,8 @@ async fn change(
             ActKind::Grant { at } => Change::Grant { at },
             ActKind::PopupReject { at } => Change::PopupReject { at },
             ActKind::ChangeReject { at } => Change::ChangeReject { at },
-            ActKind::Receipt { .. } => continue,
+            ActKind::Report { at } => Change::Report { at },
+            ActKind::ReportedReject { .. } | ActKind::Receipt { .. } => continue,
         };
         let before = book.subscription(&key).map_or(0, |subscription| subscription.balance);
         accounts::apply(book, db, &key, change, item.at, item.id.0).await?;

@@ -13,7 +13,7 @@ use crate::cli::Demo;
 
 pub(crate) async fn run(arguments: Demo) -> anyhow::Result<ExitCode> {
     let mut narrator = Narrator::new();
-    let stage = Stage::set(&mut narrator).await?;
+    let stage = Stage::set(&mut narrator, &arguments).await?;
     if arguments.open {
         open_in_browser(&stage.phone());
     }

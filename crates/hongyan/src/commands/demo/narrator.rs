@@ -63,6 +63,15 @@ impl Narrator {
         ] {
             output::line(&format!("  {}  {url}", say(zh, en)));
         }
+        if stage.lan {
+            output::line(&format!(
+                "\n{}",
+                say(
+                    "用同一网络里的真实手机打开“模拟手机”的地址。网络里的任何人都能操作这台模拟微信，请只在可信的网络中使用 --lan。",
+                    "Open the phone's address on a real phone in the same network. Anybody in it can play with this simulated WeChat: use --lan only where you trust the network.",
+                )
+            ));
+        }
         output::line(&format!(
             "\n{}",
             say("再发一条试试（先在模拟手机上点“订阅”）：", "Send another (tap 订阅 on the phone first):")

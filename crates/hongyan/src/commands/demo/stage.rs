@@ -1,7 +1,7 @@
 //! What the demo plays on: a simulator and a service, each on its own address, and a client that talks to both as a
 //! team's back end would.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,8 +17,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::narrator::Narrator;
+use crate::cli::Demo;
 use crate::commands::serve::{self, Running};
-use crate::commands::simulator as simulator_command;
+use crate::commands::simulator::{self as simulator_command, MiniProgram};
 use crate::config::{Config, LISTEN};
 use crate::http::{Http, Reply};
 use crate::locale::say;
@@ -38,21 +39,30 @@ pub(super) struct Stage {
     simulator: JoinHandle<std::io::Result<()>>,
     stop: CancellationToken,
     directory: PathBuf,
+    mini_program: MiniProgram,
+    /// Whether others on the network reach it.
+    pub(super) lan: bool,
 }
 
 impl Stage {
     /// Starts both.
-    pub(super) async fn set(narrator: &mut Narrator) -> anyhow::Result<Self> {
-        let listener = bind(([127, 0, 0, 1], 8701).into()).await?;
-        let simulator_url = format!("http://{}", listener.local_addr()?);
-        let sim = simulator_command::new(&simulator_url)?;
+    pub(super) async fn set(narrator: &mut Narrator, arguments: &Demo) -> anyhow::Result<Self> {
+        let mini_program = MiniProgram::parse(arguments.mini_program.as_deref())?;
+        // Where both listen, and by which address they are reached.
+        let (here, reached): (IpAddr, IpAddr) = match arguments.lan {
+            true => (Ipv4Addr::UNSPECIFIED.into(), address_in_the_network()?),
+            false => (Ipv4Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()),
+        };
+        let listener = bind((here, 8701).into()).await?;
+        let simulator_url = format!("http://{}", SocketAddr::new(reached, listener.local_addr()?.port()));
+        let sim = simulator_command::new(&simulator_url, &mini_program)?;
         let stop = CancellationToken::new();
         let simulator = tokio::spawn(simulator::serve(listener, sim, stop.clone().cancelled_owned()));
         narrator.seen("模拟微信已启动", "WeChat's simulator is up");
         narrator.detail(&format!("{simulator_url}/  {}", say("（手机页面）", "(the phone)")));
 
         let directory = throw_away_directory()?;
-        let listener = bind(LISTEN.into()).await?;
+        let listener = bind((here, LISTEN.1).into()).await?;
         let config = Config {
             webhooks_allow_private: true,
             database_url: format!("sqlite:{}", directory.join("hongyan.db").display()),
@@ -77,7 +87,7 @@ impl Stage {
             vec![simulator_url.clone()],
         )
         .await?;
-        let service_url = format!("http://{}", running.address);
+        let service_url = format!("http://{}", SocketAddr::new(reached, running.address.port()));
         let stage = Self {
             simulator_url,
             service_url,
@@ -88,6 +98,8 @@ impl Stage {
             simulator,
             stop,
             directory,
+            mini_program,
+            lan: arguments.lan,
         };
         stage.expect(200, "GET", &format!("{}/readyz", stage.service_url), None).await?;
         narrator
@@ -111,6 +123,11 @@ impl Stage {
 
     pub(super) fn phone(&self) -> String {
         format!("{}/", self.simulator_url)
+    }
+
+    /// What the phone shows in place of its own page.
+    pub(super) fn mini_program(&self) -> Option<&str> {
+        self.mini_program.address.as_deref()
     }
 
     /// Who signs in to the console, and with what.
@@ -203,6 +220,17 @@ impl Stage {
             tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
+}
+
+/// The address by which this machine reaches others. Nothing is sent: connecting a datagram socket only chooses the way.
+fn address_in_the_network() -> anyhow::Result<IpAddr> {
+    let chosen = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))
+        .and_then(|socket| socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).map(|()| socket))
+        .and_then(|socket| socket.local_addr());
+    chosen.map(|address| address.ip()).context(say(
+        "找不到局域网地址：请先连接网络，或去掉 --lan",
+        "this machine has no address in a network: connect it, or leave --lan out",
+    ))
 }
 
 /// The usual port, or any free one where it is taken.

@@ -41,6 +41,7 @@ async fn connect(stage: &Stage, narrator: &mut Narrator) -> anyhow::Result<()> {
     narrator.detail(&format!("{} {}", registered["app_id"].as_str().unwrap_or_default(), app.name));
 
     let mut spec = serde_json::to_value(&app)?;
+    spec["mini_program"] = json!(stage.mini_program());
     spec["callback"] = json!({ "url": format!("{}{}", stage.service_url, registered["callback_path"].as_str().unwrap_or_default()),
         "token": token, "aes_key": aes_key.expose(), "mode": "safe", "format": "json" });
     stage.wechat("PUT", "", Some(&spec)).await?;
