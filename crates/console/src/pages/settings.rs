@@ -39,7 +39,7 @@ struct SettingsPage {
 type Line =
     (&'static str, (&'static str, &'static str), (&'static str, &'static str), &'static [&'static str]);
 
-const LINES: [Line; 13] = [
+const LINES: [Line; 14] = [
     (
         "trial",
         ("试发模式", "Trial mode"),

@@ -18,6 +18,7 @@ mod faults;
 mod http;
 mod keys_in_change;
 mod ledger;
+mod mini_program;
 mod operations;
 mod peers;
 mod people;
