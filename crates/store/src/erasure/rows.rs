@@ -57,7 +57,6 @@ update message set data = v->>1 from (select value v from json_each($1)) b where
 const BLANK_CALLBACKS: &str = "
 update inbox set openid = '', body = '' where id in (select unhex(value) from json_each($1))";
 const ACCOUNTS: [&str; 4] = [
-    "delete from reported where lane = $1 and openid = $2 and template in (select id from template where app = $3)",
     "delete from reserved where lane = $1 and openid = $2 and template in (select id from template where app = $3)",
     "delete from ledger where id in (
          with recursive chain (id, previous) as (
@@ -67,6 +66,7 @@ const ACCOUNTS: [&str; 4] = [
              select l.id, l.previous from chain c join ledger l on l.id = c.previous
          ) select id from chain)",
     "delete from subscription where lane = $1 and openid = $2 and template in (select id from template where app = $3)",
+    "delete from reported where lane = $1 and openid = $2 and template in (select id from template where app = $3)",
 ];
 /// The two bytes of a message's id that hold its lane are compared before the message is looked up.
 const KEYS: &str = "
@@ -219,7 +219,7 @@ pub(crate) async fn accounts(
     person: &str,
 ) -> Result<(u64, u64), StoreError> {
     people::forget(db, app, lane, person).await?;
-    let mut counts = [0; 3];
+    let mut counts = [0; ACCOUNTS.len()];
     for (statement, count) in ACCOUNTS.into_iter().zip(&mut counts) {
         *count = sqlx::query(statement)
             .bind(i64::from(lane))
