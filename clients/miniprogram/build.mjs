@@ -4,7 +4,7 @@
 //   uni_modules/      a plug-in folder for uni-app projects made with HBuilderX
 
 import { build } from "esbuild";
-import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
+import { copyFile, cp, mkdir, readFile, writeFile } from "node:fs/promises";
 
 const { version } = JSON.parse(await readFile("package.json", "utf8"));
 const banner = { js: `/* hongyan-subscribe ${version} | MIT OR Apache-2.0 */` };
@@ -16,6 +16,7 @@ const plain = await build({ ...common, format: "iife", globalName: "hongyan", mi
 const either = `\nif (typeof module === "object" && module.exports) module.exports = hongyan;\n`;
 await writeFile("dist/hongyan.js", plain.outputFiles[0].text.trimEnd() + either);
 
+await copyFile("dist/hongyan.js", "../../examples/native/utils/hongyan.js").catch(() => {}); // where the whole repository is
 const folder = "uni_modules/hongyan-subscribe";
 await mkdir(`${folder}/js_sdk`, { recursive: true });
 await cp("dist/hongyan.mjs", `${folder}/js_sdk/hongyan.js`);

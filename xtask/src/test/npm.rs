@@ -1,4 +1,4 @@
-//! The npm packages of tests: browsers, and other SDKs as peers. The tests themselves are Rust tests that start Node.js, so
+//! The npm packages of tests: browsers, other SDKs as peers, the kit and its example. The tests themselves are Rust tests that start Node.js, so
 //! `cargo test` runs them.
 
 use std::path::{Path, PathBuf};
@@ -11,11 +11,15 @@ use crate::steps::End;
 /// Where a crate's tests keep an npm package.
 const PLACES: [&str; 2] = ["tests/browser", "tests/peers"];
 
-/// The folders with a package for tests: `crates/*/tests/browser`, `crates/*/tests/peers`.
+/// What is built and tested for itself: the mini program's kit, and the example that uses it.
+const OWN: [&str; 2] = ["clients/miniprogram", "examples/uni-app"];
+
+/// The folders with a package for tests: `crates/*/tests/browser`, `crates/*/tests/peers`, and those of [`OWN`].
 pub(super) fn folders(root: &Path) -> Result<Vec<PathBuf>> {
     let crates = std::fs::read_dir(root.join("crates")).context("the folder crates cannot be read")?;
     let mut folders: Vec<PathBuf> =
         crates.flatten().flat_map(|entry| PLACES.map(|place| entry.path().join(place))).collect();
+    folders.extend(OWN.map(|folder| root.join(folder)));
     folders.retain(|folder| folder.join("package.json").is_file());
     folders.sort();
     Ok(folders)

@@ -14,6 +14,7 @@ mod demo;
 #[cfg(target_os = "linux")]
 mod durable;
 mod erase;
+mod examples;
 mod faults;
 mod http;
 mod keys_in_change;
