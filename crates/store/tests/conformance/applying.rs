@@ -160,3 +160,47 @@ pub(crate) async fn the_whole_ledger_is_read_in_pages(bed: &Bed) {
     people.sort();
     assert_eq!(people, (0..7).map(openid).collect::<Vec<_>>());
 }
+
+pub(crate) async fn a_report_is_provisional_and_the_later_word_stands(bed: &Bed) {
+    let a = openid(1);
+    let report = |at| vec![act(T, ActKind::Report { at })];
+    let reject = |at| vec![act(T, ActKind::ReportedReject { at })];
+    bed.event(&a, report(START + 5_000)).await;
+    let (s, _) = bed.subscription(&a).await;
+    assert_eq!((s.balance, s.status), (1, Status::Unknown), "a grant, and no status");
+    // WeChat's event of the same act takes its place.
+    bed.event(&a, vec![act(T, grant(START + 4_000))]).await;
+    let (s, _) = bed.subscription(&a).await;
+    assert_eq!((s.balance, s.status), (1, Status::Accept));
+    let told = bed.store.reported_of(APP, &a).await.unwrap();
+    assert_eq!(told, [(T.to_owned(), true, START + 5_000)]);
+    bed.event(&a, reject(START + 9_000)).await;
+    // One that was made before it, and comes after it, changes nothing of it.
+    bed.event(&a, report(START + 1_000)).await;
+    let told = bed.store.reported_of(APP, &a).await.unwrap();
+    assert_eq!(told, [(T.to_owned(), false, START + 9_000)]);
+    assert_eq!(bed.subscription(&a).await.0.status, Status::Accept, "a phone's refusal is no event");
+    assert_eq!(bed.store.reported_of(APP, &openid(2)).await.unwrap(), []);
+    bed.check_ledgers().await;
+}
+
+pub(crate) async fn a_session_opens_for_its_app_and_this_installation(bed: &Bed) {
+    let a = openid(1);
+    let session = bed.store.seal_mp_session(APP, &a, START + 7);
+    assert_eq!(bed.store.open_mp_session(APP, &session), Some((a.clone(), START + 7)));
+    assert_eq!(bed.store.open_mp_session(APP + 1, &session), None);
+    let again = bed.store.seal_mp_session(APP, &a, START + 7);
+    use secrecy::ExposeSecret;
+    let text = session.expose_secret();
+    assert_ne!(text, again.expose_secret());
+    assert!(!text.contains(&a));
+    for at in 0..text.len() {
+        let mut damaged = text.as_bytes().to_vec();
+        damaged[at] = if damaged[at] == b'A' { b'B' } else { b'A' };
+        let damaged = String::from_utf8(damaged).unwrap();
+        let opened = bed.store.open_mp_session(APP, &damaged.clone().into());
+        // The last character may carry spare bits.
+        assert!(opened.is_none() || at + 1 == text.len(), "character {at}");
+    }
+    assert_eq!(bed.store.open_mp_session(APP, &String::new().into()), None);
+}

@@ -34,7 +34,7 @@ enum Step {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let acts = prop::collection::vec((0..3usize, 0..5u8, 0..40i64), 1..4);
+    let acts = prop::collection::vec((0..3usize, 0..7u8, 0..40i64), 1..4);
     let events = prop::collection::vec((0..2usize, acts), 1..8).prop_map(Step::Events);
     let sends =
         prop::collection::vec((0..2usize, 0..3usize, any::<bool>(), 0..40i64), 1..5).prop_map(Step::Sends);
@@ -105,7 +105,8 @@ async fn run(bed: &Bed, numbers: &[i64], people: &[String; 2], step: &Step, mode
                         ActKind::Grant { at } => Change::Grant { at },
                         ActKind::PopupReject { at } => Change::PopupReject { at },
                         ActKind::ChangeReject { at } => Change::ChangeReject { at },
-                        ActKind::Receipt { .. } => unreachable!("no receipts here"),
+                        ActKind::Report { at } => Change::Report { at },
+                        ActKind::ReportedReject { .. } | ActKind::Receipt { .. } => unreachable!("none here"),
                     };
                     model_apply(model, &people[*person], template, change, now);
                 }
@@ -145,6 +146,7 @@ fn kind(what: u8, seconds: i64) -> ActKind {
     match what {
         0 => ActKind::PopupReject { at },
         1 => ActKind::ChangeReject { at },
+        2 | 3 => ActKind::Report { at },
         _ => ActKind::Grant { at },
     }
 }

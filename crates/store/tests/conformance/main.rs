@@ -52,7 +52,8 @@ suite! { sqlite:
     }
     applying {
         one_event_speaks_of_several_templates, the_status_is_that_of_the_latest_createtime,
-        a_change_reject_takes_earlier_grants, a_long_term_template_counts_nothing, another_epoch_applies_nothing,
+        a_change_reject_takes_earlier_grants, a_long_term_template_counts_nothing, a_report_is_provisional_and_the_later_word_stands,
+        a_session_opens_for_its_app_and_this_installation, another_epoch_applies_nothing,
         a_row_is_applied_once, what_is_set_aside_has_no_effect, the_whole_ledger_is_read_in_pages,
     }
     consoling {
