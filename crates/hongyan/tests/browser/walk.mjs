@@ -33,6 +33,8 @@ export async function walk(page, base, role, wrong, check, shot) {
     assert.ok(answer.status() < 400, `${role}: ${url} answers ${answer.status()}, linked on ${from.get(url)}`);
     const took = answer.request().timing();
     assert.ok(took.responseStart - took.requestStart < 5_000, `${role}: ${url} took ${took.responseStart} ms`);
+    // A file of code is shown as it is.
+    if (!/html/.test(answer.headers()["content-type"] ?? "")) continue;
     const html = await page.content();
     if (check) check(html, url);
     if (times === 0) {
