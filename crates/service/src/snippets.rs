@@ -68,7 +68,7 @@ impl Service {
 const NATIVE: &str = r#"<!-- page.wxml -->
 <button bindtap="onSubscribe">接收$TITLE</button>
 
-// page.js    utils/hongyan.js: $URL/kit/hongyan.js
+// page.js（utils/hongyan.js 在控制台“模板 → 小程序代码”下载）
 const { createHongyan } = require("../../utils/hongyan.js");
 const hongyan = createHongyan({
   baseUrl: "$URL",
