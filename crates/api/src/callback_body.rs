@@ -1,19 +1,10 @@
-//! The body of a push, bounded. Used by the callback endpoint.
-//!
-//! What is too large is not kept but read away, within bounds of its own: a server that answers 413 and closes while the
-//! other side is still writing has its answer lost in the broken connection.
-
-use std::time::Duration;
+//! The body of a push, bounded; what is too large is left to [`crate::leftover`]. Used by the callback endpoint.
 
 use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequest, Request};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use wechat::callback::MAX_BODY_BYTES;
-
-/// How much is read away, and for how long.
-const AWAY_BYTES: usize = 16 * 1024 * 1024;
-const AWAY_TIME: Duration = Duration::from_secs(5);
 
 /// A body as it came.
 pub(crate) enum PushBody {
@@ -35,7 +26,7 @@ impl<S: Send + Sync> FromRequest<S> for PushBody {
 
 async fn read(mut body: Body) -> PushBody {
     if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
-        return away(body, 0).await;
+        return PushBody::TooLarge;
     }
     let mut parts = BytesMut::new();
     loop {
@@ -49,26 +40,12 @@ async fn read(mut body: Body) -> PushBody {
                     return PushBody::Whole(part);
                 }
                 if parts.len() + part.len() > MAX_BODY_BYTES {
-                    let read = parts.len() + part.len();
-                    return away(body, read).await;
+                    return PushBody::TooLarge;
                 }
                 parts.extend_from_slice(&part);
             }
         }
     }
-}
-
-async fn away(mut body: Body, mut read: usize) -> PushBody {
-    let reading = async {
-        while read < AWAY_BYTES {
-            match body.frame().await {
-                Some(Ok(frame)) => read += frame.data_ref().map_or(0, Bytes::len),
-                Some(Err(_)) | None => break,
-            }
-        }
-    };
-    let _ = tokio::time::timeout(AWAY_TIME, reading).await;
-    PushBody::TooLarge
 }
 
 #[cfg(test)]

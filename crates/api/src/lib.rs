@@ -10,6 +10,7 @@ mod docs;
 mod health;
 mod kit;
 mod language;
+mod leftover;
 mod mp;
 mod problem;
 mod routes;

@@ -13,7 +13,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::{audit, callback, docs, health, kit, mp, problem, routes as resources};
+use crate::{audit, callback, docs, health, kit, leftover, mp, problem, routes as resources};
 
 /// Request bodies of the REST interface.
 const MAX_BODY: usize = 16 * 1024 * 1024;
@@ -96,6 +96,7 @@ impl Api {
             .merge(self.callbacks())
             .with_state(self.clone())
             .merge(extra)
+            .layer(axum::middleware::from_fn(leftover::read_away))
             .layer(axum::middleware::from_fn(problem::render))
             .layer(TraceLayer::new_for_http().make_span_with(span))
     }
@@ -107,6 +108,7 @@ impl Api {
             .merge(Self::mini_programs())
             .merge(self.callbacks())
             .with_state(self.clone())
+            .layer(axum::middleware::from_fn(leftover::read_away))
             .layer(axum::middleware::from_fn(problem::render))
             .layer(TraceLayer::new_for_http().make_span_with(span))
     }

@@ -38,3 +38,28 @@ async fn a_large_sheet_is_taken() {
     assert_eq!(refused.status, 400);
     assert!(refused.text.contains("16 MiB"), "{}", refused.text);
 }
+
+/// A client that writes all it has before it reads must not find the connection broken, whatever it sent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_too_large_is_answered_to_slow_writers() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let world = World::new(false).await;
+    let address = world.url.trim_start_matches("http://").to_owned();
+    for (path, length, status) in [
+        (format!("/api/v1/apps/{SAMPLE_APPID}/messages"), 20 << 20, "401"),
+        (format!("/callback/{SAMPLE_APPID}?signature=a&timestamp=1&nonce=2"), 20 << 20, "413"),
+        ("/nothing/here".to_owned(), 1 << 20, "404"),
+    ] {
+        let mut socket = tokio::net::TcpStream::connect(&address).await.unwrap();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: here\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+        );
+        socket.write_all(head.as_bytes()).await.unwrap();
+        for _ in 0..length / 65_536 {
+            socket.write_all(&[b' '; 65_536]).await.unwrap_or_else(|error| panic!("{path}: {error}"));
+        }
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path}: {answer}");
+    }
+}
