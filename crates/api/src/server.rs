@@ -113,6 +113,16 @@ impl Api {
             .layer(TraceLayer::new_for_http().make_span_with(span))
     }
 
+    /// Of a node that only sends: how it is.
+    pub fn worker_router(&self) -> Router {
+        Router::new()
+            .route("/healthz", get(health::healthz))
+            .route("/readyz", get(health::readyz))
+            .route("/metrics", get(health::show_metrics))
+            .with_state(self.clone())
+            .layer(axum::middleware::from_fn(problem::render))
+    }
+
     fn mini_programs() -> Router<Api> {
         let (router, _) = mp::documented().split_for_parts();
         mp::layered(Router::new().nest("/mp", router))

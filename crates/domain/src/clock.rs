@@ -20,6 +20,9 @@ pub const DAY: Millis = 24 * HOUR;
 pub trait Clock: Debug + Send + Sync + 'static {
     /// The present moment in milliseconds UTC.
     fn now(&self) -> Millis;
+
+    /// What time it is for everybody: a clock that follows others goes on from there, the others do not care.
+    fn learn(&self, _now: Millis) {}
 }
 
 /// The operating system's clock.
@@ -32,6 +35,39 @@ impl Clock for SystemClock {
         std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
             .map_or(0, |elapsed| i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX))
+    }
+}
+
+/// A clock that goes on from the last time that it was told (the database's, when a lease was renewed), so that the nodes
+/// of a cluster agree on the time however wrong their own clocks are. Until it is told one it shows the machine's.
+#[derive(Debug)]
+pub struct FollowingClock {
+    /// What the monotonic clock has to be added to.
+    base: AtomicI64,
+    started: std::time::Instant,
+}
+
+impl Default for FollowingClock {
+    fn default() -> Self {
+        let clock = Self { base: AtomicI64::new(0), started: std::time::Instant::now() };
+        clock.learn(SystemClock.now());
+        clock
+    }
+}
+
+impl FollowingClock {
+    fn elapsed(&self) -> Millis {
+        i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX)
+    }
+}
+
+impl Clock for FollowingClock {
+    fn now(&self) -> Millis {
+        self.base.load(Ordering::SeqCst) + self.elapsed()
+    }
+
+    fn learn(&self, now: Millis) {
+        self.base.store(now - self.elapsed(), Ordering::SeqCst);
     }
 }
 

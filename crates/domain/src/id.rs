@@ -84,22 +84,36 @@ lane_id! {
 /// Gives ledger entries their numbers: milliseconds in the upper 43 bits, so that they sort by time, and never
 /// the same number twice from one maker. A lane has one owner, so a lane's numbers are unique.
 #[derive(Debug, Default)]
-pub struct LedgerIds(AtomicI64);
+pub struct LedgerIds {
+    last: AtomicI64,
+    /// Added within a millisecond: two makers of one lane (a person's entry by hand beside the owner) hardly ever meet.
+    tag: i64,
+}
 
 impl LedgerIds {
     const COUNTER_BITS: u32 = 20;
 
     /// A maker whose numbers lie above `last`, the highest that is stored.
     pub fn after(last: i64) -> Self {
-        Self(AtomicI64::new(last))
+        Self { last: AtomicI64::new(last), tag: 0 }
+    }
+
+    /// A maker among others.
+    pub fn tagged(tag: u8) -> Self {
+        Self { last: AtomicI64::new(0), tag: i64::from(tag) << 12 }
+    }
+
+    /// Further numbers lie above `last`.
+    pub fn lift(&self, last: i64) {
+        self.last.fetch_max(last, Ordering::SeqCst);
     }
 
     /// The next number; a burst borrows from the milliseconds ahead.
     pub fn next(&self, now: Millis) -> i64 {
-        let floor = now.max(0) << Self::COUNTER_BITS;
+        let floor = (now.max(0) << Self::COUNTER_BITS) + self.tag;
         let next = |last: i64| floor.max(last + 1);
         // The closure never refuses, so both arms hold the previous value.
-        match self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |last| Some(next(last))) {
+        match self.last.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |last| Some(next(last))) {
             Ok(last) | Err(last) => next(last),
         }
     }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::clock::SECOND;
-use domain::{InboxId, Millis};
+use domain::{InboxId, Lane, Millis};
 use service::erasure;
 use service::fresh::{Fresh, Said};
 use service::mini_program::Reported;
 use store::StoreError;
 use store::hot::append::{InboxKind, Verdict};
-use store::hot::apply::{Act, ActKind, Application, ToApply};
+use store::hot::apply::{Act, ActKind, Application, Pending, ToApply};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
@@ -21,6 +21,9 @@ use crate::{Shared, TICK};
 
 /// Rows of one commit. More would keep callbacks waiting longer, fewer touch the same pages more often.
 const COMMIT: usize = 512;
+const PAGE: i64 = 512;
+/// Lanes of a shared database that are caught up with together.
+const LANES: usize = 8;
 /// While callbacks come in, applying pauses so many times as long as it took: they are acknowledged first.
 const DEFERENCE: u32 = 3;
 /// A pause at most; and an age of the backlog (milliseconds) from which on it only waits as long as it took.
@@ -74,7 +77,12 @@ impl Applier {
 
     /// Applies what has just come in.
     async fn fresh(&mut self, pushes: Vec<Fresh>) -> Result<(), StoreError> {
-        let mut pushes = pushes.into_iter().peekable();
+        let (mine, others): (Vec<Fresh>, Vec<Fresh>) =
+            pushes.into_iter().partition(|fresh| self.shared.lanes.owns(fresh.id.lane()));
+        if !others.is_empty() {
+            self.shared.service.store().hints().appended_elsewhere();
+        }
+        let mut pushes = mine.into_iter().peekable();
         while let Some(first) = pushes.peek()
             && !self.shared.stop.is_cancelled()
         {
@@ -97,27 +105,35 @@ impl Applier {
     /// Applies what waits in the inbox, oldest first, until nothing does.
     async fn catch_up(&mut self) -> Result<(), StoreError> {
         let store = self.shared.service.store().clone();
-        let mut after: Option<InboxId> = None;
         self.waiting = false;
         gauge(0);
-        while !self.shared.stop.is_cancelled() {
-            let rows = store.pending(after, i64::try_from(COMMIT).unwrap_or(i64::MAX)).await?;
-            let (Some(first), Some(last)) = (rows.first(), rows.last()) else { break };
-            after = Some(last.id);
-            let oldest = first.received_at;
-            let more = rows.len() == COMMIT;
-            let batch = rows
-                .into_iter()
-                .map(|row| match row.kind {
-                    InboxKind::Report => {
-                        self.report(row.id, row.app, row.openid, serde_json::from_str(&row.body).ok())
-                    }
-                    _ => self.meaning(row.id, row.app, row.received_at, event::parse(row.body.as_bytes())),
-                })
-                .collect();
-            self.apply(batch, oldest).await?;
-            if !more {
-                break;
+        // A file's inbox lies in time order, whatever the lanes; elsewhere each lane is read by itself, some at a time.
+        let lanes = self.shared.lanes.list();
+        let at_a_time = if store.is_shared() { LANES } else { usize::MAX };
+        for lanes in lanes.chunks(at_a_time.min(lanes.len().max(1))) {
+            let lanes = if store.is_shared() { lanes } else { &lanes[..1] };
+            let mut after: Vec<(Lane, Option<InboxId>)> = lanes.iter().map(|lane| (*lane, None)).collect();
+            while !after.is_empty() && !self.shared.stop.is_cancelled() {
+                let reads = after.iter().map(|(lane, after)| store.pending(*lane, *after, PAGE));
+                let read = futures::future::try_join_all(reads).await?;
+                after = after
+                    .iter()
+                    .zip(&read)
+                    .filter(|(_, rows)| rows.len() == COMMIT)
+                    .filter_map(|((lane, _), rows)| Some((*lane, Some(rows.last()?.id))))
+                    .collect();
+                let rows: Vec<Pending> = read.into_iter().flatten().collect();
+                let Some(oldest) = rows.iter().map(|row| row.received_at).min() else { break };
+                let batch = rows
+                    .into_iter()
+                    .map(|row| match row.kind {
+                        InboxKind::Report => {
+                            self.report(row.id, row.app, row.openid, serde_json::from_str(&row.body).ok())
+                        }
+                        _ => self.meaning(row.id, row.app, row.received_at, event::parse(row.body.as_bytes())),
+                    })
+                    .collect();
+                self.apply(batch, oldest).await?;
             }
         }
         Ok(())
@@ -143,7 +159,7 @@ impl Applier {
     fn nothing_yet(&self, id: InboxId, app: i64) -> ToApply {
         ToApply {
             id,
-            epoch: self.shared.epochs.of(id.lane()),
+            epoch: self.shared.lanes.epoch(id.lane()),
             app,
             openid: String::new(),
             at: self.shared.service.now(),
@@ -189,6 +205,20 @@ impl Applier {
             Err(error) => to_apply.set_aside = Some((Verdict::Quarantined, error.to_string())),
         }
         to_apply
+    }
+}
+
+/// A node that applies nothing tells the others what it appended.
+pub(crate) async fn pass_on(shared: Shared) {
+    loop {
+        tokio::select! {
+            () = shared.stop.cancelled() => return,
+            () = shared.service.fresh().told() => {}
+        }
+        let gathered = shared.service.fresh().take();
+        if gathered.lost || !gathered.pushes.is_empty() {
+            shared.service.store().hints().appended_elsewhere();
+        }
     }
 }
 

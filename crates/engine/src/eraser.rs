@@ -35,14 +35,16 @@ async fn work(shared: &Shared) -> Result<(), StoreError> {
         if shared.stop.is_cancelled() {
             return Ok(());
         }
-        one(shared, &erasure).await?;
+        if shared.lanes.owns(erasure.lane()) {
+            one(shared, &erasure).await?;
+        }
     }
     Ok(())
 }
 
 async fn one(shared: &Shared, erasure: &Erasure) -> Result<(), StoreError> {
     let (store, now) = (shared.service.store(), shared.service.now());
-    let epoch = shared.epochs.of(erasure.lane());
+    let epoch = shared.lanes.epoch(erasure.lane());
     let what = What::from_stored(&erasure.what);
     let walk = match &what {
         What::Person if erasure.looks > 0 => store.erase_latecomers(erasure, epoch, now).await?,

@@ -63,7 +63,8 @@ pub(crate) async fn run(shared: Shared) {
                 for number in apps {
                     let server = servers.get(&number).copied().unwrap_or_default();
                     let rests = server.rests_until.is_some_and(|until| until > Instant::now());
-                    if !rests && !busy.contains_key(&number) {
+                    let mine = shared.lanes.on_duty(&shared.service, &format!("relay {number}"));
+                    if mine && !rests && !busy.contains_key(&number) {
                         busy.insert(number, tasks.spawn(empty(shared.clone(), number, server)));
                     }
                 }

@@ -12,6 +12,9 @@ pub(crate) async fn run(shared: Shared) {
             () = shared.stop.cancelled() => return,
             () = tokio::time::sleep(LOOK) => {}
         }
+        if !shared.lanes.on_duty(&shared.service, "schedules") {
+            continue;
+        }
         let due = match shared.service.store().due_schedules(shared.service.now()).await {
             Ok(due) => due,
             Err(error) => {

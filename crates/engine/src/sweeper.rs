@@ -1,8 +1,9 @@
 //! Looks after what nobody asks for: messages whose time is over while their queue stands still, and attempts that
 //! an earlier owner left without an answer (I4, I5).
 
-use service::Problem;
+use service::{Problem, Service};
 use store::StoreError;
+use store::lanes::Holding;
 
 use crate::{Shared, TICK};
 
@@ -14,21 +15,22 @@ const PAUSE: u32 = 10;
 /// A step rests so many times as long as it took: walking through millions takes a twentieth of a processor at most.
 const REST: u32 = 20;
 
-/// Turns what an earlier owner left in `sending` into `unknown`.
-pub(crate) async fn settle_orphans(shared: &Shared) -> Result<(), Problem> {
+/// Turns what an earlier owner of a lane left in `sending` into `unknown`.
+pub(crate) async fn settle_orphans(service: &Service, held: Holding) -> Result<(), Problem> {
     loop {
-        let mut orphans = shared.service.store().orphans(shared.service.now(), ORPHANS).await?;
+        let mut orphans = service.store().orphans(held, service.now(), ORPHANS).await?;
         if orphans.is_empty() {
             return Ok(());
         }
         tracing::warn!(
             count = orphans.len(),
-            "attempts without an answer were found after a restart: they are unknown now"
+            lane = held.lane.0,
+            "attempts without an answer were found: they are unknown now"
         );
         for orphan in &mut orphans {
             orphan.errmsg = Some("the service ended during the call".to_owned());
         }
-        shared.service.store().settle(orphans).await?;
+        service.store().settle(orphans).await?;
     }
 }
 
@@ -53,7 +55,8 @@ async fn expire(
     shared: &Shared,
     after: Option<store::changes::ReadyKey>,
 ) -> Result<Option<store::changes::ReadyKey>, StoreError> {
-    let (ended, next) = shared.service.store().expire(shared.service.now(), after, PAGE).await?;
+    let lanes = shared.lanes.list();
+    let (ended, next) = shared.service.store().expire(&lanes, shared.service.now(), after, PAGE).await?;
     if ended > 0 {
         metrics::counter!("hongyan_messages_total", "state" => "expired").increment(ended);
     }

@@ -52,7 +52,7 @@ async fn follow_up(shared: &Shared, lane: Lane, queue: Queue) -> Result<(), Stor
         .into_iter()
         .map(|due| {
             let event = settings.as_ref().and_then(|settings| event(settings, &due, now));
-            FollowUp { epoch: shared.epochs.of(due.lane), at: now, due, event }
+            FollowUp { epoch: shared.lanes.epoch(due.lane), at: now, due, event }
         })
         .collect();
     let events: Vec<Option<Event>> = batch.iter().map(|item| item.event).collect();

@@ -28,13 +28,15 @@ const LOW: i64 = 10;
 pub(crate) async fn run(shared: Shared) {
     let mut asked = Asked::default();
     loop {
-        if let Err(error) = look(&shared).await {
-            tracing::error!(%error, "upkeep failed; trying again");
-        }
-        let apps = shared.service.apps().all();
-        for app in apps.iter() {
-            asked.templates(&shared, app).await;
-            asked.quota(&shared, app).await;
+        if shared.lanes.on_duty(&shared.service, "upkeep") {
+            if let Err(error) = look(&shared).await {
+                tracing::error!(%error, "upkeep failed; trying again");
+            }
+            let apps = shared.service.apps().all();
+            for app in apps.iter() {
+                asked.templates(&shared, app).await;
+                asked.quota(&shared, app).await;
+            }
         }
         tokio::select! {
             () = shared.stop.cancelled() => return,

@@ -22,7 +22,7 @@ pub(crate) struct Global {
     /// The configuration file
     #[arg(long, global = true, env = "HONGYAN_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// sqlite:PATH
+    /// sqlite:PATH or postgres://…
     #[arg(long, global = true, env = "HONGYAN_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub(crate) database_url: Option<String>,
     /// Where everything is written [default: ./hongyan-data]
@@ -83,6 +83,11 @@ pub(crate) enum Command {
     /// Shows and checks the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// The nodes that serve one database
+    #[command(subcommand)]
+    Cluster(Cluster),
+    /// Moves an installation to another database
+    Copy(Copy),
     /// Brings the database to this version
     Migrate(Migrate),
     /// Prints the REST interface's OpenAPI document
@@ -113,6 +118,36 @@ pub(crate) struct Serve {
     /// A second address with only /callback, /healthz and the aliases
     #[arg(long, env = "HONGYAN_PUBLIC_LISTEN", value_name = "ADDR")]
     pub(crate) public_listen: Option<SocketAddr>,
+    /// What this node does, where several serve one PostgreSQL
+    #[arg(long, env = "HONGYAN_ROLE", value_enum, default_value_t = NodeRole::All)]
+    pub(crate) role: NodeRole,
+}
+
+/// What a node does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum NodeRole {
+    /// Pages, calls, callbacks, and sending
+    All,
+    /// Pages, calls and callbacks; others send
+    Web,
+    /// Sends; serves only health and metrics
+    Worker,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Cluster {
+    /// Nodes, lanes, and how far they are behind
+    Status,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Copy {
+    /// Where it is now; nothing may be serving it
+    #[arg(long, value_name = "URL")]
+    pub(crate) from: String,
+    /// Where it is to be: an empty database, or one that an earlier copy of the same began
+    #[arg(long, value_name = "URL")]
+    pub(crate) to: String,
 }
 
 #[derive(Debug, Args)]

@@ -2,9 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::cli::Global;
@@ -24,6 +25,9 @@ struct File {
     webhooks_allow_private: Option<bool>,
     public_url: Option<String>,
     trusted_proxies: Option<Vec<IpAddr>>,
+    database_connections: Option<u32>,
+    node_name: Option<String>,
+    lease_seconds: Option<u32>,
 }
 
 /// What a command works with.
@@ -39,6 +43,12 @@ pub(crate) struct Config {
     pub(crate) public_url: Option<String>,
     /// Whose `X-Forwarded-For` is believed.
     pub(crate) trusted_proxies: Vec<IpAddr>,
+    /// Connections to PostgreSQL at most.
+    pub(crate) database_connections: u32,
+    /// What this node is called in a cluster.
+    pub(crate) node_name: String,
+    /// How long a node's lanes stay its own after it was last heard of.
+    pub(crate) lease: Duration,
 }
 
 /// The address of `serve` unless another is given.
@@ -58,8 +68,28 @@ impl Config {
         let data_dir =
             global.data_dir.clone().or(file.data_dir).unwrap_or_else(|| PathBuf::from("hongyan-data"));
         let default_url = || format!("sqlite:{}", data_dir.join("hongyan.db").display());
+        let secret_url = match &global.database_url {
+            Some(_) => None,
+            None => secret("HONGYAN_DATABASE_URL")?.map(|url| url.expose_secret().to_owned()),
+        };
         Ok(Self {
-            database_url: global.database_url.clone().or(file.database_url).unwrap_or_else(default_url),
+            database_url: global
+                .database_url
+                .clone()
+                .or(secret_url)
+                .or(file.database_url)
+                .unwrap_or_else(default_url),
+            database_connections: number("HONGYAN_DATABASE_CONNECTIONS", 4..=1_000)?
+                .or(file.database_connections)
+                .unwrap_or(store::OpenOptions::CONNECTIONS),
+            node_name: std::env::var("HONGYAN_NODE_NAME")
+                .ok()
+                .filter(|name| !name.is_empty())
+                .or(file.node_name)
+                .unwrap_or_else(host_name),
+            lease: Duration::from_secs(u64::from(
+                number("HONGYAN_LEASE_SECONDS", 6..=600)?.or(file.lease_seconds).unwrap_or(12),
+            )),
             listen: listen.or(file.listen).unwrap_or_else(|| LISTEN.into()),
             public_listen: public_listen.or(file.public_listen),
             master_key_file: file.master_key_file,
@@ -93,6 +123,31 @@ fn trusted_proxies() -> anyhow::Result<Option<Vec<IpAddr>>> {
         part.trim().parse::<IpAddr>().with_context(|| format!("{what}: {part}"))
     };
     text.split(',').filter(|part| !part.trim().is_empty()).map(parse).collect::<Result<_, _>>().map(Some)
+}
+
+/// The machine's name.
+fn host_name() -> String {
+    let named = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let named = named.trim();
+    if named.is_empty() { "hongyan".to_owned() } else { named.to_owned() }
+}
+
+/// A number from the environment.
+fn number(name: &str, range: std::ops::RangeInclusive<u32>) -> anyhow::Result<Option<u32>> {
+    let text = std::env::var(name).unwrap_or_default();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    match text.parse::<u32>() {
+        Ok(number) if range.contains(&number) => Ok(Some(number)),
+        _ => bail!(
+            "{name} is a number from {} to {}, not {text} / {name} 应为 {} 到 {} 的整数",
+            range.start(),
+            range.end(),
+            range.start(),
+            range.end()
+        ),
+    }
 }
 
 /// Yes or no from the environment.

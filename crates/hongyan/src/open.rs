@@ -3,9 +3,10 @@
 use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::Context;
-use domain::{Entropy, SystemClock, SystemEntropy};
+use domain::{Clock, Entropy, FollowingClock, SystemClock, SystemEntropy};
 use secrecy::ExposeSecret;
 use service::Service;
 use store::{MasterKey, OpenOptions, Role, Store};
@@ -24,16 +25,30 @@ pub(crate) async fn close_all() {
     }
 }
 
+/// How long a call to WeChat may take: no lease ends during one (architecture: Fencing).
+pub(crate) fn call_time(lease: Duration) -> Duration {
+    (lease * 5 / 12).min(Duration::from_secs(5))
+}
+
 /// Opens the database of a configuration.
 pub(crate) async fn service(config: &Config, role: Role) -> anyhow::Result<Service> {
     let entropy: Arc<dyn Entropy> =
         Arc::new(SystemEntropy::new().context("the operating system gives no randomness")?);
     let master = master_key(config, &*entropy)?;
-    let clock = Arc::new(SystemClock);
-    let options = OpenOptions { url: config.database_url.clone(), master, role };
-    let store = Store::open(options, Arc::clone(&clock) as _, Arc::clone(&entropy)).await?;
+    // The nodes of a cluster go by the database's clock.
+    let clock: Arc<dyn Clock> = if store::store::is_postgres(&config.database_url) {
+        Arc::new(FollowingClock::default())
+    } else {
+        Arc::new(SystemClock)
+    };
+    let mut options = OpenOptions::new(config.database_url.clone(), master, role);
+    options.connections = config.database_connections;
+    options.lease = config.lease;
+    options.scratch = Some(config.data_dir.clone());
+    let store = Store::open(options, Arc::clone(&clock), Arc::clone(&entropy)).await?;
+    let client = ClientConfig { call_timeout: call_time(config.lease), ..ClientConfig::default() };
     OPEN.lock().unwrap_or_else(PoisonError::into_inner).push(store.clone());
-    let client = Client::new(ClientConfig::default()).context("the client for WeChat cannot be made")?;
+    let client = Client::new(client).context("the client for WeChat cannot be made")?;
     Ok(Service::new(store, client, clock, entropy))
 }
 

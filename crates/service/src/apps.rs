@@ -143,6 +143,8 @@ pub struct Apps {
     read: RwLock<Arc<Vec<Arc<App>>>>,
     by_id: RwLock<HashMap<String, Arc<App>>>,
     looked_at: AtomicI64,
+    /// One reading at a time: an older one must not take the place of a newer.
+    turn: tokio::sync::Mutex<()>,
 }
 
 impl Apps {
@@ -153,6 +155,7 @@ impl Apps {
             read: RwLock::default(),
             by_id: RwLock::default(),
             looked_at: AtomicI64::new(i64::MIN / 2),
+            turn: tokio::sync::Mutex::default(),
         }
     }
 
@@ -162,6 +165,7 @@ impl Apps {
     /// Where the database is away, or what it holds cannot be read.
     pub async fn reload(&self) -> Result<(), StoreError> {
         self.looked_at.store(self.clock.now(), Ordering::Relaxed);
+        let _turn = self.turn.lock().await;
         let apps = self
             .store
             .apps()

@@ -9,6 +9,7 @@ pub mod audit;
 pub mod callback;
 pub mod campaigns;
 pub mod checks;
+pub mod cluster;
 pub mod csv;
 pub mod doctor;
 pub mod erasure;
@@ -95,7 +96,8 @@ impl Service {
         entropy: Arc<dyn Entropy>,
     ) -> Self {
         let apps = Apps::new(store.clone(), Arc::clone(&clock));
-        let tokens = Tokens::new(store.clone(), client.clone(), Arc::clone(&clock));
+        let name = hex::encode(domain::entropy::random_bytes::<8>(&*entropy));
+        let tokens = Tokens::new(store.clone(), client.clone(), Arc::clone(&clock), name);
         let (keys, fresh, known_templates, chat_answers, campaigns, guests) = Default::default();
         let (attempts, arrivals, public_url, limits, breakers) = Default::default();
         Self(Arc::new(Parts {

@@ -81,7 +81,7 @@ pub struct GuestView {
 
 /// The guests of all apps, in memory.
 #[derive(Debug, Default)]
-pub(crate) struct Guests(RwLock<HashSet<(i64, String)>>);
+pub(crate) struct Guests(RwLock<HashSet<(i64, String)>>, tokio::sync::Mutex<()>);
 
 impl From<Person> for PersonView {
     fn from(person: Person) -> Self {
@@ -286,6 +286,7 @@ impl Service {
     /// # Errors
     /// Where the database is away.
     pub async fn reload_guests(&self) -> Result<(), store::StoreError> {
+        let _turn = self.guests.1.lock().await;
         let all = self.store.guests(None).await?;
         *self.guests.0.write().unwrap_or_else(PoisonError::into_inner) =
             all.into_iter().map(|(app, openid, _)| (app, openid)).collect();

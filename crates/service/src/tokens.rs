@@ -62,6 +62,10 @@ struct Held {
 /// When WeChat last failed to give a token, by app.
 type Failures = Mutex<HashMap<i64, (Instant, TokenError)>>;
 
+/// How long a node may take to fetch a token before another one does, in milliseconds; longer than the call's time-out.
+const DUTY: Millis = 10_000;
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
 /// The tokens of all apps.
 pub struct Tokens {
     store: Store,
@@ -69,11 +73,13 @@ pub struct Tokens {
     clock: Arc<dyn Clock>,
     cells: Mutex<HashMap<i64, Cell>>,
     failures: Failures,
+    /// Who asks WeChat, among the nodes of a cluster.
+    name: String,
 }
 
 impl Tokens {
-    pub(crate) fn new(store: Store, client: Client, clock: Arc<dyn Clock>) -> Self {
-        Self { store, client, clock, cells: Mutex::default(), failures: Failures::default() }
+    pub(crate) fn new(store: Store, client: Client, clock: Arc<dyn Clock>, name: String) -> Self {
+        Self { store, client, clock, cells: Mutex::default(), failures: Failures::default(), name }
     }
 
     fn cell(&self, app: i64) -> Cell {
@@ -99,7 +105,7 @@ impl Tokens {
             return Ok(give(token));
         }
         self.failed_since(app, asked)?;
-        let fetched = self.fetch(app, &mut held.token, None).await;
+        let fetched = self.alone(app, &mut held.token, None).await;
         self.remember(app, fetched)
     }
 
@@ -139,16 +145,44 @@ impl Tokens {
         let old = stored.as_ref().map(|token| token.token.clone());
         *held = Held { token: stored, as_of: app.updated_at };
         self.failed_since(app, asked)?;
-        let fetched = self.fetch(app, &mut held.token, None).await;
+        let fetched = self.alone(app, &mut held.token, None).await;
         let token = self.remember(app, fetched)?;
         // In normal mode WeChat gives the same token as long as it believes in it; so does a token server.
         match old.filter(|old| old.expose_secret() == token.secret.expose_secret()) {
             Some(rejected) => {
-                let fetched = self.fetch(app, &mut held.token, Some(&rejected)).await;
+                let fetched = self.alone(app, &mut held.token, Some(&rejected)).await;
                 self.remember(app, fetched)
             }
             None => Ok(token),
         }
+    }
+
+    /// Fetches a token while no other node does; whoever waited takes what the other one fetched.
+    async fn alone(
+        &self,
+        app: &App,
+        held: &mut Option<StoredToken>,
+        rejected: Option<&SecretString>,
+    ) -> Result<Token, TokenError> {
+        if !self.store.is_shared() {
+            return self.fetch(app, held, rejected).await;
+        }
+        let duty = format!("token:{}", app.number);
+        let known = held.as_ref().map(|token| token.version);
+        while !self.store.take_duty(&duty, &self.name, DUTY).await? {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        // Another node may have been faster.
+        *held = self.store.token(app.number).await?;
+        let fresh = held.as_ref().filter(|token| Some(token.version) != known && valid(token, self.clock.now()));
+        let fetched = match fresh {
+            Some(token) => Ok(give(token)),
+            None => self.fetch(app, held, rejected).await,
+        };
+        if let Err(error) = self.store.give_back_duty(&duty, &self.name).await {
+            tracing::warn!(%error, "the duty to fetch tokens could not be given back; it ends by itself");
+        }
+        fetched
     }
 
     /// Fetches a token; with the one that was rejected and came again, a new one by force.

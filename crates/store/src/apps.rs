@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use domain::Millis;
 use secrecy::SecretString;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
 
+use crate::db::{self, Db, Row};
 use crate::Store;
 use crate::error::StoreError;
 
@@ -164,7 +163,7 @@ impl Store {
             .cold(move |db, _| {
                 Box::pin(async move {
                     change_keys(db, &app, now).await?;
-                    let done = sqlx::query(statement)
+                    let done = db::query(statement)
                         .bind(&app.app_id)
                         .bind(&app.name)
                         .bind(secret)
@@ -201,7 +200,7 @@ impl Store {
         self.writer
             .cold(move |db, _| {
                 Box::pin(async move {
-                    sqlx::query("update app set original_id = $2 where id = $1 and original_id is null")
+                    db::query("update app set original_id = $2 where id = $1 and original_id is null")
                         .bind(app)
                         .bind(original_id)
                         .execute(db)
@@ -227,10 +226,10 @@ impl Store {
                         "delete from previous_keys where app = (select id from app where app_id = $1)",
                         crate::relay::STOP,
                     ] {
-                        sqlx::query(table).bind(&app_id).execute(&mut *db).await?;
+                        db::query(table).bind(&app_id).execute(&mut *db).await?;
                     }
                     let done =
-                        sqlx::query("delete from app where app_id = $1").bind(&app_id).execute(db).await?;
+                        db::query("delete from app where app_id = $1").bind(&app_id).execute(db).await?;
                     Ok(done.rows_affected() > 0)
                 })
             })
@@ -243,7 +242,7 @@ impl Store {
     /// Where the database is away.
     pub async fn end_previous_keys(&self, now: Millis) -> Result<(), StoreError> {
         let over: Option<i64> =
-            sqlx::query_scalar("select 1 from previous_keys where expires_at <= $1 limit 1")
+            db::query_scalar("select 1 from previous_keys where expires_at <= $1 limit 1")
                 .bind(now)
                 .fetch_optional(&self.readers)
                 .await?;
@@ -253,7 +252,7 @@ impl Store {
         self.writer
             .cold(move |db, _| {
                 Box::pin(async move {
-                    sqlx::query(END_PREVIOUS).bind("").bind(now).bind(false).execute(db).await?;
+                    db::query(END_PREVIOUS).bind("").bind(now).bind(false).execute(db).await?;
                     Ok(())
                 })
             })
@@ -266,9 +265,9 @@ impl Store {
     /// Where the database is away, or a secret does not open.
     pub async fn apps(&self) -> Result<Vec<StoredApp>, StoreError> {
         let statement = format!("select {COLUMNS} from app order by app_id");
-        let rows = sqlx::query(sqlx::AssertSqlSafe(statement)).fetch_all(&self.readers).await?;
+        let rows = db::query(statement).fetch_all(&self.readers).await?;
         let mut apps = rows.iter().map(|row| self.stored_app(row)).collect::<Result<Vec<_>, _>>()?;
-        for row in sqlx::query(PREVIOUS).fetch_all(&self.readers).await? {
+        for row in db::query(PREVIOUS).fetch_all(&self.readers).await? {
             let number: i64 = row.try_get(0)?;
             if let Some(app) = apps.iter_mut().find(|app| app.number == number) {
                 app.previous_keys.push(self.stored_keys(&row)?);
@@ -277,12 +276,12 @@ impl Store {
         Ok(apps)
     }
 
-    fn stored_keys(&self, row: &SqliteRow) -> Result<StoredKeys, StoreError> {
+    fn stored_keys(&self, row: &Row) -> Result<StoredKeys, StoreError> {
         let app_id: String = row.try_get(1)?;
         Ok(StoredKeys {
             callback_token: self
                 .master
-                .open(&row.try_get::<Vec<u8>, _>(2)?, &context("callback_token", &app_id))?,
+                .open(&row.try_get::<Vec<u8>>(2)?, &context("callback_token", &app_id))?,
             aes_key: self.opened(row, 3, "aes_key", &app_id)?,
             callback_mode: row.try_get(4)?,
             platform_appid: row.try_get(5)?,
@@ -293,20 +292,20 @@ impl Store {
     /// A secret that need not be there.
     fn opened(
         &self,
-        row: &SqliteRow,
+        row: &Row,
         column: usize,
         name: &str,
         app_id: &str,
     ) -> Result<Option<SecretString>, StoreError> {
-        row.try_get::<Option<Vec<u8>>, _>(column)?
+        row.try_get::<Option<Vec<u8>>>(column)?
             .map(|sealed| self.master.open(&sealed, &context(name, app_id)))
             .transpose()
     }
 
-    fn stored_app(&self, row: &SqliteRow) -> Result<StoredApp, StoreError> {
+    fn stored_app(&self, row: &Row) -> Result<StoredApp, StoreError> {
         let app_id: String = row.try_get(1)?;
         let open = |column: usize, name: &str| -> Result<SecretString, StoreError> {
-            self.master.open(&row.try_get::<Vec<u8>, _>(column)?, &context(name, &app_id))
+            self.master.open(&row.try_get::<Vec<u8>>(column)?, &context(name, &app_id))
         };
         Ok(StoredApp {
             number: row.try_get(0)?,
@@ -331,19 +330,19 @@ impl Store {
 }
 
 /// What a change does to the keys that stood and to what stands on the old token source, before it is written.
-async fn change_keys(db: &mut SqliteConnection, app: &AppInput, now: Millis) -> Result<(), StoreError> {
+async fn change_keys(db: &mut Db, app: &AppInput, now: Millis) -> Result<(), StoreError> {
     if app.token_source.is_some() {
-        sqlx::query(DROP_TOKEN).bind(&app.app_id).execute(&mut *db).await?;
+        db::query(DROP_TOKEN).bind(&app.app_id).execute(&mut *db).await?;
     }
-    sqlx::query(END_PREVIOUS)
+    db::query(END_PREVIOUS)
         .bind(&app.app_id)
         .bind(now)
         .bind(app.end_previous_keys)
         .execute(&mut *db)
         .await?;
     if let Some(until) = app.retire_keys {
-        sqlx::query(RETIRE).bind(&app.app_id).bind(now).bind(until).execute(&mut *db).await?;
-        sqlx::query(FEW_PREVIOUS).bind(&app.app_id).execute(db).await?;
+        db::query(RETIRE).bind(&app.app_id).bind(now).bind(until).execute(&mut *db).await?;
+        db::query(FEW_PREVIOUS).bind(&app.app_id).execute(db).await?;
     }
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! What people and keys did, one row each. Written by the service for the console, the API and the command line.
 
 use domain::Millis;
-use sqlx::Row;
 
+use crate::db::{self};
 use crate::Store;
 use crate::error::StoreError;
 
@@ -32,7 +32,7 @@ impl Store {
         self.writer
             .cold(move |db, _| {
                 Box::pin(async move {
-                    sqlx::query(
+                    db::query(
                         "insert into audit (at, principal, app, act, target) values ($1, $2, $3, $4, $5)",
                     )
                     .bind(deed.at)
@@ -58,7 +58,7 @@ impl Store {
         before: Option<i64>,
         limit: i64,
     ) -> Result<Vec<Deed>, StoreError> {
-        let rows = sqlx::query(
+        let rows = db::query(
             "select number, at, principal, app, act, target from audit
              where number < $1 and ($2 is null or app = $2) order by number desc limit $3",
         )
@@ -89,7 +89,7 @@ impl Store {
         self.writer
             .cold_bulk(move |db, _| {
                 Box::pin(async move {
-                    let gone = sqlx::query(
+                    let gone = db::query(
                         "delete from audit where number in (select number from audit order by number limit $2) and at < $1",
                     )
                     .bind(before)

@@ -1,16 +1,15 @@
 //! The inbox: appending what WeChat pushed, reading it, and replaying what was set aside.
 
-use domain::{InboxId, Millis};
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
+use domain::{InboxId, Lane, Millis};
 
+use crate::db::{self, Row};
 use crate::Store;
 use crate::error::StoreError;
 use crate::hot::append::{Appended, InboxKind, NewInboxRow, Verdict};
 use crate::hot::apply::{Application, ToApply};
 use crate::hot::pending::{self, Pending};
-use crate::hot::{hex, uuid};
-use crate::sqlite::writer::Job;
+use crate::hot::uuid;
+use crate::writing::Job;
 
 /// A row of the inbox.
 #[derive(Debug, Clone)]
@@ -41,6 +40,16 @@ pub struct StoredCallback {
 
 const QUARANTINE_EDGE: &str = "
 select id from inbox where app = $1 and verdict = 3 order by id desc limit 1 offset $2";
+/// How far a page looks: the ten thousandth row of the app before it. On PostgreSQL, where each lane is looked at by itself, the
+/// row from which on all lanes are looked at as far.
+const EDGE: &str = "
+<<select id from inbox where app = $1 and id < $2 order by id desc limit 1 offset 9999|
+select x.id from lane l cross join lateral (
+    select id from inbox where lane = l.id and app = $1 and id < $2 order by id desc limit 1 offset 255) x
+order by x.id desc limit 1>>";
+const PAGE: &str = "
+where app = $1 and id < $2 and ($5 is null or id >= $5) and ($3 is null or verdict = $3)
+<<|and lane = any(array(select l.id from lane l))>> order by id desc limit $4";
 const TRIM: &str = "
 delete from inbox where id in
     (select id from inbox where app = $1 and verdict = 3 and id <= $2 order by id limit 1000)";
@@ -61,8 +70,13 @@ impl Store {
     ///
     /// # Errors
     /// Where the database is away.
-    pub async fn pending(&self, after: Option<InboxId>, limit: i64) -> Result<Vec<Pending>, StoreError> {
-        pending::pending(&self.readers, after, limit).await
+    pub async fn pending(
+        &self,
+        lane: Lane,
+        after: Option<InboxId>,
+        limit: i64,
+    ) -> Result<Vec<Pending>, StoreError> {
+        pending::pending(&self.readers, Some(lane).filter(|_| self.is_shared()), after, limit).await
     }
 
     /// When the oldest waiting row came.
@@ -71,8 +85,8 @@ impl Store {
     /// Where the database is away.
     pub async fn oldest_pending(&self) -> Result<Option<Millis>, StoreError> {
         let id: Option<Vec<u8>> =
-            sqlx::query_scalar("select min(id) from inbox indexed by inbox_pending where verdict is null")
-                .fetch_one(&self.readers)
+            db::query_scalar("select id from inbox <<indexed by inbox_pending|>> where verdict is null order by id limit 1")
+                .fetch_optional(&self.readers)
                 .await?;
         Ok(id.map(|id| uuid(&id)).transpose()?.map(|id| InboxId(id).created_at()))
     }
@@ -98,23 +112,15 @@ impl Store {
         before: Option<InboxId>,
         limit: i64,
     ) -> Result<(Vec<StoredCallback>, Option<InboxId>), StoreError> {
-        let statement = format!(
-            "select {COLUMNS} where id in (select id from inbox where app = $1 and id < $2 order by id desc limit 10000)
-             and ($3 is null or verdict = $3) order by id desc limit $4"
-        );
         let before = before.map_or_else(|| vec![0xff; 16], |id| id.0.as_bytes().to_vec());
-        let edge = sqlx::query_scalar::<_, Vec<u8>>(
-            "select id from inbox where app = $1 and id < $2 order by id desc limit 1 offset 9999",
-        )
-        .bind(app)
-        .bind(&before)
-        .fetch_optional(&self.readers)
-        .await?;
-        let rows = sqlx::query(sqlx::AssertSqlSafe(statement))
+        let edge: Option<Vec<u8>> =
+            db::query_scalar(EDGE).bind(app).bind(&before).fetch_optional(&self.readers).await?;
+        let rows = db::query(format!("select {COLUMNS} {PAGE}"))
             .bind(app)
             .bind(before)
             .bind(verdict.map(Verdict::code))
             .bind(limit)
+            .bind(edge.as_deref())
             .fetch_all(&self.readers)
             .await?;
         let items = rows.iter().map(stored).collect::<Result<Vec<_>, _>>()?;
@@ -133,10 +139,11 @@ impl Store {
     /// # Errors
     /// Where the database is away.
     pub async fn callback(&self, app: i64, id: InboxId) -> Result<Option<StoredCallback>, StoreError> {
-        let statement = format!("select {COLUMNS} where id = $1 and app = $2");
-        let row = sqlx::query(sqlx::AssertSqlSafe(statement))
+        let statement = format!("select {COLUMNS} where id = $1 and app = $2 and lane = $3");
+        let row = db::query(statement)
             .bind(id.0.as_bytes().as_slice())
             .bind(app)
+            .bind(id.lane().0)
             .fetch_optional(&self.readers)
             .await?;
         row.as_ref().map(stored).transpose()
@@ -148,12 +155,12 @@ impl Store {
     /// Where the database is away.
     pub async fn trim_quarantine(&self, app: i64, keep: i64) -> Result<u64, StoreError> {
         let edge: Option<Vec<u8>> =
-            sqlx::query_scalar(QUARANTINE_EDGE).bind(app).bind(keep).fetch_optional(&self.readers).await?;
+            db::query_scalar(QUARANTINE_EDGE).bind(app).bind(keep).fetch_optional(&self.readers).await?;
         let Some(edge) = edge else { return Ok(0) };
         self.writer
             .cold(move |db, _| {
                 Box::pin(async move {
-                    Ok(sqlx::query(TRIM).bind(app).bind(edge).execute(db).await?.rows_affected())
+                    Ok(db::query(TRIM).bind(app).bind(edge).execute(db).await?.rows_affected())
                 })
             })
             .await
@@ -165,7 +172,7 @@ impl Store {
     /// Where the database is away.
     pub async fn quarantined(&self, app: i64) -> Result<i64, StoreError> {
         let count = "select count(*) from inbox where app = $1 and verdict = 3";
-        Ok(sqlx::query_scalar(count).bind(app).fetch_one(&self.readers).await?)
+        Ok(db::query_scalar(count).bind(app).fetch_one(&self.readers).await?)
     }
 
     /// Notes on a quarantined row that it can be read now, as another row that was appended for it.
@@ -176,12 +183,13 @@ impl Store {
         self.writer
             .cold(move |db, _| {
                 Box::pin(async move {
-                    let done = sqlx::query(
-                        "update inbox set verdict = 2, reason = $2, applied_at = $3 where id = $1 and verdict = 3",
+                    let done = db::query(
+                        "update inbox set verdict = 2, reason = $2, applied_at = $3 where id = $1 and lane = $4 and verdict = 3",
                     )
                     .bind(id.0.as_bytes().as_slice())
                     .bind(format!("replayed_as {other}"))
                     .bind(now)
+                    .bind(id.lane().0)
                     .execute(db)
                     .await?;
                     Ok(done.rows_affected() > 0)
@@ -199,12 +207,13 @@ impl Store {
             .writer
             .cold(move |db, _| {
                 Box::pin(async move {
-                    let done = sqlx::query(
+                    let done = db::query(
                         "update inbox set verdict = null, reason = 'replay', applied_at = null
-                         where id = unhex($1) and app = $2 and verdict in (2, 3) and kind in ('popup', 'change', 'sent', 'erasure')",
+                         where id = $1 and app = $2 and lane = $3 and verdict in (2, 3) and kind in ('popup', 'change', 'sent', 'erasure')",
                     )
-                    .bind(hex(id.0))
+                    .bind(id.0.as_bytes().as_slice())
                     .bind(app)
+                    .bind(id.lane().0)
                     .execute(db)
                     .await?;
                     Ok(done.rows_affected() > 0)
@@ -216,15 +225,15 @@ impl Store {
     }
 }
 
-fn stored(row: &SqliteRow) -> Result<StoredCallback, StoreError> {
+fn stored(row: &Row) -> Result<StoredCallback, StoreError> {
     Ok(StoredCallback {
-        id: InboxId(uuid(&row.try_get::<Vec<u8>, _>(0)?)?),
+        id: InboxId(uuid(&row.try_get::<Vec<u8>>(0)?)?),
         event_at: row.try_get(1)?,
         received_at: row.try_get(2)?,
         kind: InboxKind::from_word(row.try_get(3)?),
         openid: row.try_get(4)?,
         pushes: row.try_get(5)?,
-        verdict: row.try_get::<Option<i16>, _>(6)?.and_then(Verdict::from_code),
+        verdict: row.try_get::<Option<i16>>(6)?.and_then(Verdict::from_code),
         reason: row.try_get(7)?,
         effects: row.try_get(8)?,
         applied_at: row.try_get(9)?,

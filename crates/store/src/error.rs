@@ -19,6 +19,13 @@ pub enum StoreError {
     Corrupt(&'static str),
 }
 
+impl StoreError {
+    /// Whether the same may succeed in a moment: the database is away, or somebody else was in the way.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unavailable(error) if crate::postgres::fault::is_transient(error))
+    }
+}
+
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         Self::Unavailable(Arc::new(error))
@@ -55,10 +62,19 @@ pub enum OpenError {
     /// The SQLite library is one that can corrupt a WAL with two connections.
     #[error("SQLite {0} is too old: 3.51.3 or later is needed. SQLite 版本过旧，需要 3.51.3 或更高。")]
     OldSqlite(String),
+    /// The server is one that nothing was tried on.
+    #[error("PostgreSQL {0} is too old: 14 or later is needed. PostgreSQL 版本过旧，需要 14 或更高。")]
+    OldPostgres(u32),
+    /// A copy into it was begun and not ended.
+    #[error(
+        "a copy into this database is not finished; end it by giving the same `hongyan copy` again, then serve. \
+         向该数据库的复制尚未完成：请再次执行同一条 hongyan copy 命令，完成后再启动。"
+    )]
+    Copying,
     /// The URL names an engine that this version does not serve.
     #[error(
-        "database_url must be sqlite:PATH in this version, not {0}. \
-         本版本的 database_url 只支持 sqlite:路径。"
+        "database_url must be sqlite:PATH or postgres://…, not {0}. \
+         database_url 只支持 sqlite:路径 或 postgres://…。"
     )]
     Unsupported(String),
     /// The file or its directory cannot be used.

@@ -1,9 +1,8 @@
 //! Gates: why an app sends nothing at the moment. A closed gate is one row, never an update of waiting messages.
 
 use domain::Millis;
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 
+use crate::db::{self, Row};
 use crate::Store;
 use crate::error::StoreError;
 
@@ -33,7 +32,7 @@ impl Store {
         self.writer
             .cold(move |db, _| {
                 Box::pin(async move {
-                    sqlx::query(
+                    db::query(
                         "insert into gate (app, reason, errcode, detail, closed_at, retry_at) values ($1, $2, $3, $4, $5, $6)
                          on conflict (app) do update set reason = excluded.reason, errcode = excluded.errcode,
                              detail = excluded.detail, retry_at = excluded.retry_at",
@@ -60,7 +59,7 @@ impl Store {
         self.writer
             .cold(move |db, _| {
                 Box::pin(async move {
-                    sqlx::query("delete from gate where app = $1").bind(app).execute(db).await?;
+                    db::query("delete from gate where app = $1").bind(app).execute(db).await?;
                     Ok(())
                 })
             })
@@ -72,7 +71,7 @@ impl Store {
     /// # Errors
     /// Where the database is away.
     pub async fn gates(&self) -> Result<Vec<Gate>, StoreError> {
-        sqlx::query("select app, reason, errcode, detail, closed_at, retry_at from gate order by app")
+        db::query("select app, reason, errcode, detail, closed_at, retry_at from gate order by app")
             .fetch_all(&self.readers)
             .await?
             .iter()
@@ -85,7 +84,7 @@ impl Store {
     /// # Errors
     /// Where the database is away.
     pub async fn gate(&self, app: i64) -> Result<Option<Gate>, StoreError> {
-        sqlx::query("select app, reason, errcode, detail, closed_at, retry_at from gate where app = $1")
+        db::query("select app, reason, errcode, detail, closed_at, retry_at from gate where app = $1")
             .bind(app)
             .fetch_optional(&self.readers)
             .await?
@@ -95,7 +94,7 @@ impl Store {
     }
 }
 
-fn gate(row: &SqliteRow) -> Result<Gate, StoreError> {
+fn gate(row: &Row) -> Result<Gate, StoreError> {
     Ok(Gate {
         app: row.try_get(0)?,
         reason: row.try_get(1)?,

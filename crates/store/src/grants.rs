@@ -1,14 +1,17 @@
 //! Grants by hand: taken over from elsewhere, or corrected by somebody, each with a note. Used by the service.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use domain::ledger::{Change, LedgerError, Subscription, TemplateKind};
 use domain::{MessageId, Millis};
-use sqlx::SqliteConnection;
 
+use crate::db::{self, Db, Engine};
 use crate::Store;
 use crate::error::StoreError;
 use crate::hot::accounts::{Book, Key};
 use crate::hot::enqueue::{self, Enqueued, Idempotency};
-use crate::sqlite::writer::Context;
+use crate::hot::turn;
+use crate::writing::Context;
 
 /// An entry by hand.
 #[derive(Debug, Clone)]
@@ -44,7 +47,7 @@ where l.template = $3 and l.written_at >= $4 and l.balance = 0 and l.delta < 0 a
     and s.status <> $5
 order by l.id desc";
 const OLDEST: &str = "
-select min(id), min(written_at), count(*) from (select id, written_at from ledger where id < $1 order by id desc limit $2)";
+select min(id), min(written_at), count(*) from (select id, written_at from ledger where id < $1 order by id desc limit $2) page";
 
 /// Whoever spent the last grant, and when; where the next page begins.
 pub type Spent = (Vec<(String, Millis)>, Option<i64>);
@@ -63,8 +66,8 @@ impl Store {
     ) -> Result<Spent, StoreError> {
         let before = before.unwrap_or(i64::MAX);
         let (oldest, written, count): (Option<i64>, Option<i64>, i64) =
-            sqlx::query_as(OLDEST).bind(before).bind(examined).fetch_one(&self.readers).await?;
-        let rows: Vec<(i64, String, Millis)> = sqlx::query_as(SPENT)
+            db::query_as(OLDEST).bind(before).bind(examined).fetch_one(&self.readers).await?;
+        let rows: Vec<(i64, String, Millis)> = db::query_as(SPENT)
             .bind(before)
             .bind(examined)
             .bind(template)
@@ -96,9 +99,13 @@ impl Store {
             })
             .collect();
         let id = MessageId::new(at, domain::Lane(0), &*self.entropy);
+        let turns: BTreeSet<u16> = keyed.iter().map(|(key, _)| key.lane).collect();
         self.writer
             .cold(move |db, context| {
                 Box::pin(async move {
+                    for lane in turns {
+                        turn(db, lane).await?;
+                    }
                     if let Some(key) = &key {
                         match enqueue::reserve_key(db, (app, key), id, at).await? {
                             Enqueued::Replayed(_) => return Ok(Written::Replayed),
@@ -113,19 +120,42 @@ impl Store {
     }
 }
 
+/// An entry with the place of its verdict.
+type Placed<'e> = (usize, &'e (Key, ByHand));
+
 async fn write(
-    db: &mut SqliteConnection,
+    db: &mut Db,
     context: &Context,
     entries: &[(Key, ByHand)],
     author: &str,
     at: Millis,
 ) -> Result<Vec<Result<Subscription, LedgerError>>, StoreError> {
-    let mut book = Book::load(db, entries.iter().map(|(key, entry)| (key.clone(), entry.kind))).await?;
-    let mut verdicts = Vec::with_capacity(entries.len());
-    for (key, entry) in entries {
-        let done = book.by_hand(db, key, entry.change, at, (entry.note.as_deref(), author)).await?;
-        verdicts.push(done.map(|()| book.subscription(key).cloned().unwrap_or_default()));
+    // By lane; SQLite takes all at once.
+    let mut by_lane: BTreeMap<u16, Vec<Placed<'_>>> = BTreeMap::new();
+    for (place, entry) in entries.iter().enumerate() {
+        let lane = if db.engine() == Engine::Postgres { entry.0.lane } else { 0 };
+        by_lane.entry(lane).or_default().push((place, entry));
     }
-    book.write(db, &context.ledger_ids, at).await?;
-    Ok(verdicts)
+    let mut verdicts = BTreeMap::new();
+    for (lane, entries) in by_lane {
+        lift(db.in_lane(lane), context, lane).await?;
+        let mut book =
+            Book::load(db, entries.iter().map(|(_, (key, entry))| (key.clone(), entry.kind))).await?;
+        for (place, (key, entry)) in entries {
+            let done = book.by_hand(db, key, entry.change, at, (entry.note.as_deref(), author)).await?;
+            verdicts.insert(place, done.map(|()| book.subscription(key).cloned().unwrap_or_default()));
+        }
+        book.write(db, &context.ledger_ids, at).await?;
+    }
+    Ok(verdicts.into_values().collect())
+}
+
+/// New entries lie above the lane's newest, which another node may have written.
+async fn lift(db: &mut Db, context: &Context, lane: u16) -> Result<(), StoreError> {
+    if db.engine() == Engine::Postgres {
+        let newest: Option<i64> =
+            db::query_scalar("select max(id) from ledger where lane = $1").bind(lane).fetch_one(db).await?;
+        context.ledger_ids.lift(newest.unwrap_or(0));
+    }
+    Ok(())
 }

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use domain::Millis;
 use domain::clock::HOUR;
 pub use domain::happening::Happening as What;
-use sqlx::{Row, SqliteConnection};
 
+use crate::db::{self, Db};
 use crate::Store;
 use crate::error::StoreError;
 use crate::hot::append::Verdict;
@@ -17,8 +17,11 @@ use crate::hot::json;
 pub const OF_APP: i64 = 0;
 /// In place of an hour: not a count, but the moment of the latest.
 const LATEST: i64 = 0;
-/// One process counts on SQLite.
-const SHARD: i64 = 0;
+/// Who counts: one process on SQLite; on PostgreSQL each lane has rows of its own, so that none waits for another.
+fn shard(db: &Db) -> u16 {
+    db.lane().unwrap_or(0)
+}
+
 
 fn of_callback(verdict: Verdict) -> What {
     match verdict {
@@ -38,17 +41,17 @@ pub(crate) struct Happened {
 
 const ADD: &str = "
 insert into happened (app, hour, template, what, shard, n)
-select v->>0, $2, v->>1, v->>2, $3, v->>3 from (select value v from json_each($1)) where true
-on conflict do update set n = n + excluded.n";
+select b.app, $2, b.template, b.what, $3, b.n from [$1: app int8, template int8, what int2, n int8] b where true
+on conflict (app, hour, template, what, shard) do update set n = happened.n + excluded.n";
 const ADD_MESSAGES: &str = "
 insert into happened (app, hour, template, what, shard, n)
-select m.app, $2, m.template, v->>1, $3, count(*) from (select value v from json_each($1)) b
-join message m on m.id = unhex(b.v->>0) where true group by 1, 3, 4
-on conflict do update set n = n + excluded.n";
+select m.app, $2, m.template, b.what, $3, count(*) from [$1: id id, what int2] b
+join message m on m.id = b.id{m} where true group by m.app, m.template, b.what
+on conflict (app, hour, template, what, shard) do update set n = happened.n + excluded.n";
 const LATER: &str = "
 insert into happened (app, hour, template, what, shard, n)
-select v->>0, $2, $3, $4, $5, v->>1 from (select value v from json_each($1)) where true
-on conflict do update set n = max(n, excluded.n)";
+select b.app, $2, $3, $4, $5, b.n from [$1: app int8, n int8] b where true
+on conflict (app, hour, template, what, shard) do update set n = <<max|greatest>>(happened.n, excluded.n)";
 
 impl Happened {
     pub(crate) fn add(&mut self, app: i64, template: i64, what: What) {
@@ -62,16 +65,16 @@ impl Happened {
         *latest = at.max(*latest);
     }
 
-    pub(crate) async fn write(self, db: &mut SqliteConnection, at: Millis) -> Result<(), StoreError> {
+    pub(crate) async fn write(self, db: &mut Db, at: Millis) -> Result<(), StoreError> {
         if !self.counts.is_empty() {
             let rows: Vec<_> =
                 self.counts.into_iter().map(|((app, template, what), n)| (app, template, what, n)).collect();
-            sqlx::query(ADD).bind(json(&rows)?).bind(at / HOUR).bind(SHARD).execute(&mut *db).await?;
+            db::query(ADD).bind(json(&rows)?).bind(at / HOUR).bind(shard(db)).execute(&mut *db).await?;
         }
         if !self.callbacks.is_empty() {
             let rows: Vec<_> = self.callbacks.into_iter().collect();
-            let query = sqlx::query(LATER).bind(json(&rows)?).bind(LATEST).bind(OF_APP);
-            query.bind(What::CallbackApplied.code()).bind(SHARD).execute(db).await?;
+            let query = db::query(LATER).bind(json(&rows)?).bind(LATEST).bind(OF_APP);
+            query.bind(What::CallbackApplied.code()).bind(shard(db)).execute(db).await?;
         }
         Ok(())
     }
@@ -79,7 +82,7 @@ impl Happened {
 
 /// Counts what became of messages: id in hex, what.
 pub(crate) async fn count_messages(
-    db: &mut SqliteConnection,
+    db: &mut Db,
     at: Millis,
     moves: &[(String, What)],
 ) -> Result<(), StoreError> {
@@ -87,7 +90,7 @@ pub(crate) async fn count_messages(
         return Ok(());
     }
     let rows: Vec<_> = moves.iter().map(|(id, what)| (id, what.code())).collect();
-    sqlx::query(ADD_MESSAGES).bind(json(&rows)?).bind(at / HOUR).bind(SHARD).execute(db).await?;
+    db::query(ADD_MESSAGES).bind(json(&rows)?).bind(at / HOUR).bind(shard(db)).execute(db).await?;
     Ok(())
 }
 
@@ -110,8 +113,8 @@ impl Store {
     /// # Errors
     /// Where the database is away.
     pub async fn happened(&self, app: i64, since: Millis, until: Millis) -> Result<Vec<Count>, StoreError> {
-        let rows = sqlx::query(
-            "select hour, template, what, sum(n) from happened where app = $1 and hour >= $2 and hour < $3
+        let rows = db::query(
+            "select hour, template, what, cast(sum(n) as bigint) from happened where app = $1 and hour >= $2 and hour < $3
              group by hour, template, what order by hour, template, what",
         )
         .bind(app)
@@ -122,9 +125,9 @@ impl Store {
         rows.iter()
             .map(|row| {
                 Ok(Count {
-                    hour: row.try_get::<i64, _>(0)? * HOUR,
+                    hour: row.try_get::<i64>(0)? * HOUR,
                     template: row.try_get(1)?,
-                    what: What::try_from(row.try_get::<i16, _>(2)?)
+                    what: What::try_from(row.try_get::<i16>(2)?)
                         .map_err(|_| StoreError::Corrupt("happened.what"))?,
                     n: row.try_get(3)?,
                 })
@@ -137,7 +140,7 @@ impl Store {
     /// # Errors
     /// Where the database is away.
     pub async fn popups_since(&self, app: i64, since: Millis) -> Result<bool, StoreError> {
-        let query = sqlx::query_scalar(
+        let query = db::query_scalar(
             "select exists (select 1 from happened where app = $1 and hour >= $2 and what in ($3, $4))",
         );
         let query = query.bind(app).bind(since.div_euclid(HOUR).max(1));
@@ -150,7 +153,7 @@ impl Store {
     /// Where the database is away.
     pub async fn last_callback(&self, app: i64) -> Result<Option<Millis>, StoreError> {
         let query =
-            sqlx::query_scalar("select max(n) from happened where app = $1 and hour = $2 and what = $3");
+            db::query_scalar("select max(n) from happened where app = $1 and hour = $2 and what = $3");
         let code = What::CallbackApplied.code();
         Ok(query.bind(app).bind(LATEST).bind(code).fetch_one(&self.readers).await?)
     }

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use domain::Millis;
 use domain::campaign::CampaignState;
 use domain::clock::HOUR;
-use sqlx::Row;
 
+use crate::db::{self};
 use crate::Store;
 use crate::error::StoreError;
 use crate::happened::What;
@@ -34,10 +34,10 @@ pub struct Signs {
 
 const CAMPAIGNS: &str = "select app, state, paused_because from campaign where state in ($1, $2)";
 const TEMPLATES: &str = "
-select app, count(*), sum(changed_from is not null) from template where synced_at is not null group by app";
+select app, count(*), count(changed_from) from template where synced_at is not null group by app";
 // Each app's last hours lie together: without the app, all hours would be looked at.
 const HAPPENED: &str = "
-select a.id, h.what, sum(h.n) from app a join happened h on h.app = a.id and h.hour >= $1 group by a.id, h.what";
+select a.id, h.what, cast(sum(h.n) as bigint) from app a join happened h on h.app = a.id and h.hour >= $1 group by a.id, h.what";
 const LATEST: &str = "
 select a.id, max(h.n) from app a join happened h on h.app = a.id and h.hour = 0 group by a.id";
 const BUDGETS: &str = "select app, calls from app_day where day = $1";
@@ -53,27 +53,27 @@ impl Store {
             all.entry(gate.app).or_default().gate_closed = true;
         }
         let (awaiting, paused) = (CampaignState::AwaitingApproval.code(), CampaignState::Paused.code());
-        for row in sqlx::query(CAMPAIGNS).bind(awaiting).bind(paused).fetch_all(&self.readers).await? {
+        for row in db::query(CAMPAIGNS).bind(awaiting).bind(paused).fetch_all(&self.readers).await? {
             let signs = all.entry(row.try_get(0)?).or_default();
-            if row.try_get::<i16, _>(1)? == awaiting {
+            if row.try_get::<i16>(1)? == awaiting {
                 signs.awaiting_approval += 1;
             } else {
-                signs.paused_because.extend(row.try_get::<Option<String>, _>(2)?);
+                signs.paused_because.extend(row.try_get::<Option<String>>(2)?);
             }
         }
-        for row in sqlx::query(TEMPLATES).fetch_all(&self.readers).await? {
+        for row in db::query(TEMPLATES).fetch_all(&self.readers).await? {
             let signs = all.entry(row.try_get(0)?).or_default();
             (signs.templates, signs.templates_changed) = (row.try_get(1)?, row.try_get(2)?);
         }
-        for row in sqlx::query(HAPPENED).bind(since / HOUR).fetch_all(&self.readers).await? {
-            let what = What::try_from(row.try_get::<i16, _>(1)?);
+        for row in db::query(HAPPENED).bind(since / HOUR).fetch_all(&self.readers).await? {
+            let what = What::try_from(row.try_get::<i16>(1)?);
             let what = what.map_err(|_| StoreError::Corrupt("happened.what"))?;
             all.entry(row.try_get(0)?).or_default().happened.insert(what, row.try_get(2)?);
         }
-        for row in sqlx::query(LATEST).fetch_all(&self.readers).await? {
+        for row in db::query(LATEST).fetch_all(&self.readers).await? {
             all.entry(row.try_get(0)?).or_default().last_callback = row.try_get(1)?;
         }
-        for row in sqlx::query(BUDGETS).bind(day).fetch_all(&self.readers).await? {
+        for row in db::query(BUDGETS).bind(day).fetch_all(&self.readers).await? {
             all.entry(row.try_get(0)?).or_default().budget_taken = row.try_get(1)?;
         }
         Ok(all)

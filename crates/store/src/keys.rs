@@ -1,8 +1,8 @@
 //! API keys: only a digest is kept, so that a key can be checked but never shown again.
 
 use domain::Millis;
-use sqlx::Row;
 
+use crate::db::{self, Row};
 use crate::Store;
 use crate::error::StoreError;
 
@@ -41,7 +41,7 @@ impl Store {
         self.writer
             .cold(move |db, _| {
                 Box::pin(async move {
-                    Ok(sqlx::query_scalar(
+                    Ok(db::query_scalar(
                         "insert into api_key (name, digest, app, scopes, created_at) values ($1, $2, $3, $4, $5) returning id",
                     )
                     .bind(name)
@@ -64,7 +64,7 @@ impl Store {
         self.writer
             .cold(move |db, _| {
                 Box::pin(async move {
-                    let done = sqlx::query(
+                    let done = db::query(
                         "update api_key set revoked_at = $2 where id = $1 and revoked_at is null",
                     )
                     .bind(number)
@@ -83,7 +83,7 @@ impl Store {
     /// Where the database is away.
     pub async fn key_by_digest(&self, digest: [u8; 32]) -> Result<Option<StoredKey>, StoreError> {
         let statement = format!("select {COLUMNS} from api_key where digest = $1 and revoked_at is null");
-        let row = sqlx::query(sqlx::AssertSqlSafe(statement))
+        let row = db::query(statement)
             .bind(digest.as_slice())
             .fetch_optional(&self.readers)
             .await?;
@@ -96,7 +96,7 @@ impl Store {
     /// Where the database is away.
     pub async fn keys(&self) -> Result<Vec<StoredKey>, StoreError> {
         let statement = format!("select {COLUMNS} from api_key order by id");
-        sqlx::query(sqlx::AssertSqlSafe(statement))
+        db::query(statement)
             .fetch_all(&self.readers)
             .await?
             .iter()
@@ -105,7 +105,7 @@ impl Store {
     }
 }
 
-fn stored(row: &sqlx::sqlite::SqliteRow) -> Result<StoredKey, StoreError> {
+fn stored(row: &Row) -> Result<StoredKey, StoreError> {
     Ok(StoredKey {
         number: row.try_get(0)?,
         name: row.try_get(1)?,

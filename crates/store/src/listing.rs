@@ -3,8 +3,8 @@
 
 use domain::message::State;
 use domain::{MessageId, Millis};
-use sqlx::Row;
 
+use crate::db::{self};
 use crate::Store;
 use crate::error::StoreError;
 use crate::hot::uuid;
@@ -19,9 +19,12 @@ const PASSED: i64 = 100_000;
 const STEP: i64 = 512;
 
 const LOOK: &str = "
-select count(*), min(id), coalesce(sum(app = $1), 0) from (select id, app from message where id < $2 order by id desc limit $3)";
+select count(*), <<min(y.id)|(array_agg(y.id order by y.id))[1]>>, count(*) filter (where y.app = $1)
+from (<<select id, app from message where id < $2|select x.id, x.app from lane l cross join lateral
+    (select id, app from message m where m.lane = l.id and m.id < $2 order by m.id desc limit $3) x>>
+    order by id desc limit $3) y";
 const LIST: &str = "
-where m.app = $1 and m.id < $2 and m.id >= $3 and ($4 is null or s.state = $4) and ($5 is null or m.openid = $5)
+where <<|m.lane = any(array(select l.id from lane l)) and>> m.app = $1 and m.id < $2 and m.id >= $3 and ($4 is null or s.state = $4) and ($5 is null or m.openid = $5)
     and ($6 is null or m.template = $6) and ($7 is null or m.id >= $7) and ($9 is null or s.campaign = $9)
 order by m.id desc limit $8";
 
@@ -47,7 +50,7 @@ impl Store {
         if let Some(campaign) = filter.campaign {
             // Its messages lie together: no need to look for them from the newest on.
             let last: Option<Vec<u8>> =
-                sqlx::query_scalar("select max(last_id) from campaign_lane where campaign = $1")
+                db::query_scalar("select max(last_id) from campaign_lane where campaign = $1")
                     .bind(campaign)
                     .fetch_one(&self.readers)
                     .await?;
@@ -60,15 +63,15 @@ impl Store {
         loop {
             let look = step.min(EXAMINED - own).min(PASSED - passed);
             let looked =
-                sqlx::query(LOOK).bind(app).bind(&before).bind(look).fetch_one(&self.readers).await?;
+                db::query(LOOK).bind(app).bind(&before).bind(look).fetch_one(&self.readers).await?;
             let count: i64 = looked.try_get(0)?;
-            let Some(last) = looked.try_get::<Option<Vec<u8>>, _>(1)? else {
+            let Some(last) = looked.try_get::<Option<Vec<u8>>>(1)? else {
                 return Ok(Page { items, next: None });
             };
-            if looked.try_get::<i64, _>(2)? > 0 {
+            if looked.try_get::<i64>(2)? > 0 {
                 let missing = limit + 1 - i64::try_from(items.len()).unwrap_or(0);
                 let statement = format!("select {COLUMNS} {LIST}");
-                let rows = sqlx::query(sqlx::AssertSqlSafe(statement))
+                let rows = db::query(statement)
                     .bind(app)
                     .bind(&before)
                     .bind(&last)
@@ -91,7 +94,7 @@ impl Store {
             if count < look || since.as_ref().is_some_and(|since| last <= *since) {
                 return Ok(Page { items, next: None });
             }
-            (own, passed) = (own + looked.try_get::<i64, _>(2)?, passed + count);
+            (own, passed) = (own + looked.try_get::<i64>(2)?, passed + count);
             if own >= EXAMINED || passed >= PASSED {
                 return Ok(Page { items, next: Some(MessageId(uuid(&last)?)) });
             }

@@ -2,14 +2,13 @@
 
 use domain::message::{Position, State};
 use domain::{MessageId, Millis};
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 
+use crate::db::{self, Row};
 use crate::Store;
 use crate::error::StoreError;
 use crate::hot::enqueue::{Enqueued, NewMessage, Queue};
 use crate::hot::{receipts, uuid};
-use crate::sqlite::writer::Job;
+use crate::writing::Job;
 
 /// An earlier or the present attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,12 +133,12 @@ pub struct Page<T> {
 pub(crate) const COLUMNS: &str = "m.id, m.app, t.template_id, m.openid, m.queue, m.data, m.page, m.version, m.lang, s.due_at, \
     m.expire_at, s.state, s.outcome, s.receipt, s.cancel_requested, s.attempts, s.attempt_at, s.errcode, s.errmsg, \
     s.msgid, s.receipt_at, s.receipt_code, s.receipt_status, \
-    s.attempts > 0 and not exists (select 1 from attempt a where a.message = s.id and a.number = s.attempts), s.reason, \
+    s.attempts > 0 and not exists (select 1 from attempt a where a.lane = s.lane and a.message = s.id and a.number = s.attempts), s.reason, \
     (select c.id from campaign c where c.number = s.campaign) \
-    from message m join message_state s on s.id = m.id join template t on t.id = m.template";
-const ONE: &str = "where m.id = $1 and m.app = $2";
+    from message m join message_state s on s.lane = m.lane and s.id = m.id join template t on t.id = m.template";
+const ONE: &str = "where m.id = $1 and m.app = $2 and m.lane = $3";
 const EARLIER: &str =
-    "select at, errcode, errmsg, ambiguous from attempt where message = $1 and number <= $2 order by number";
+    "select at, errcode, errmsg, ambiguous from attempt where message = $1 and number <= $2 and lane = $3 order by number";
 
 impl Store {
     /// Keeps messages to be sent; the verdicts stand in the same order.
@@ -161,9 +160,10 @@ impl Store {
     /// Where the database is away.
     pub async fn message(&self, app: i64, id: MessageId) -> Result<Option<StoredMessage>, StoreError> {
         let statement = format!("select {COLUMNS} {ONE}");
-        let row = sqlx::query(sqlx::AssertSqlSafe(statement))
+        let row = db::query(statement)
             .bind(id.0.as_bytes().as_slice())
             .bind(app)
+            .bind(id.lane().0)
             .fetch_optional(&self.readers)
             .await?;
         let Some(mut message) = row.as_ref().map(stored).transpose()? else { return Ok(None) };
@@ -171,7 +171,7 @@ impl Store {
         // What the row itself shows is not read again, though it be copied between the two statements.
         let shown: i64 = row.as_ref().map_or(Ok(0), |row| row.try_get(15))?;
         let earlier = shown - i64::from(!message.attempts.is_empty());
-        let statement = sqlx::query(EARLIER).bind(id.0.as_bytes().as_slice()).bind(earlier);
+        let statement = db::query(EARLIER).bind(id.0.as_bytes().as_slice()).bind(earlier).bind(id.lane().0);
         for row in statement.fetch_all(&self.readers).await? {
             attempts.push(Attempt {
                 at: row.try_get(0)?,
@@ -193,7 +193,7 @@ pub(crate) fn first_id_of(at: Millis) -> Vec<u8> {
     id
 }
 
-pub(crate) fn stored(row: &SqliteRow) -> Result<StoredMessage, StoreError> {
+pub(crate) fn stored(row: &Row) -> Result<StoredMessage, StoreError> {
     let position = receipts::position(row, 11)?;
     let (errcode, errmsg): (Option<i64>, Option<String>) = (row.try_get(17)?, row.try_get(18)?);
     let attempt_at: Option<i64> = row.try_get(16)?;
@@ -212,13 +212,13 @@ pub(crate) fn stored(row: &SqliteRow) -> Result<StoredMessage, StoreError> {
         .map(|at| {
             Ok::<_, StoreError>(StoredReceipt {
                 at,
-                error_code: row.try_get::<Option<i64>, _>(21)?.unwrap_or(0),
-                error_status: row.try_get::<Option<String>, _>(22)?.unwrap_or_default(),
+                error_code: row.try_get::<Option<i64>>(21)?.unwrap_or(0),
+                error_status: row.try_get::<Option<String>>(22)?.unwrap_or_default(),
             })
         })
         .transpose()?;
     Ok(StoredMessage {
-        id: MessageId(uuid(&row.try_get::<Vec<u8>, _>(0)?)?),
+        id: MessageId(uuid(&row.try_get::<Vec<u8>>(0)?)?),
         app: row.try_get(1)?,
         template_id: row.try_get(2)?,
         openid: row.try_get(3)?,
@@ -231,11 +231,11 @@ pub(crate) fn stored(row: &SqliteRow) -> Result<StoredMessage, StoreError> {
         expire_at: row.try_get(10)?,
         position,
         attempts: attempts.into_iter().collect(),
-        msgid: row.try_get::<Option<i64>, _>(19)?.map(i64::cast_unsigned),
+        msgid: row.try_get::<Option<i64>>(19)?.map(i64::cast_unsigned),
         errcode,
         errmsg,
         reason: row.try_get(24)?,
-        campaign: row.try_get::<Option<Vec<u8>>, _>(25)?.map(|id| uuid(&id)).transpose()?,
+        campaign: row.try_get::<Option<Vec<u8>>>(25)?.map(|id| uuid(&id)).transpose()?,
         receipt,
     })
 }

@@ -3,9 +3,8 @@
 
 use domain::Millis;
 use secrecy::SecretString;
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 
+use crate::db::{self, Row};
 use crate::Store;
 use crate::error::StoreError;
 
@@ -51,7 +50,7 @@ impl Store {
         self.writer
             .cold(move |db, _| {
                 Box::pin(async move {
-                    Ok(sqlx::query_scalar(
+                    Ok(db::query_scalar(
                         "insert into operator (name, password, roles, created_by, created_at) values ($1, $2, $3, $4, $5)
                          on conflict do nothing returning number",
                     )
@@ -75,7 +74,9 @@ impl Store {
         self.writer
             .cold(move |db, _| {
                 Box::pin(async move {
-                    let number = sqlx::query_scalar(
+                    // First, so that of two at the same moment the second waits here for the first.
+                    db::query("delete from meta where key = $1").bind(SETUP_CODE).execute(&mut *db).await?;
+                    let number = db::query_scalar(
                         "insert into operator (name, password, roles, created_by, created_at)
                          select $1, $2, $3, $4, $5 where not exists (select 1 from operator) returning number",
                     )
@@ -86,7 +87,6 @@ impl Store {
                     .bind(operator.created_at)
                     .fetch_optional(&mut *db)
                     .await?;
-                    sqlx::query("delete from meta where key = $1").bind(SETUP_CODE).execute(db).await?;
                     Ok(number)
                 })
             })
@@ -106,7 +106,7 @@ impl Store {
         self.writer
             .cold(move |db, _| {
                 Box::pin(async move {
-                    sqlx::query(
+                    db::query(
                         "update operator set password = coalesce($2, password), roles = coalesce($3, roles) where number = $1",
                     )
                     .bind(number)
@@ -114,7 +114,7 @@ impl Store {
                     .bind(roles)
                     .execute(&mut *db)
                     .await?;
-                    sqlx::query("delete from session where operator = $1").bind(number).execute(db).await?;
+                    db::query("delete from session where operator = $1").bind(number).execute(db).await?;
                     Ok(())
                 })
             })
@@ -129,11 +129,11 @@ impl Store {
         self.writer
             .cold(move |db, _| {
                 Box::pin(async move {
-                    sqlx::query("delete from session where operator = $1")
+                    db::query("delete from session where operator = $1")
                         .bind(number)
                         .execute(&mut *db)
                         .await?;
-                    sqlx::query("delete from operator where number = $1").bind(number).execute(db).await?;
+                    db::query("delete from operator where number = $1").bind(number).execute(db).await?;
                     Ok(())
                 })
             })
@@ -145,7 +145,7 @@ impl Store {
     /// # Errors
     /// Where the database is away.
     pub async fn operators(&self) -> Result<Vec<StoredOperator>, StoreError> {
-        let query = sqlx::query(sqlx::AssertSqlSafe(format!("{READ} order by o.name")));
+        let query = db::query(format!("{READ} order by o.name"));
         query.fetch_all(&self.readers).await?.iter().map(operator).collect()
     }
 
@@ -154,7 +154,7 @@ impl Store {
     /// # Errors
     /// Where the database is away.
     pub async fn has_operators(&self) -> Result<bool, StoreError> {
-        Ok(sqlx::query_scalar("select exists (select 1 from operator)").fetch_one(&self.readers).await?)
+        Ok(db::query_scalar("select exists (select 1 from operator)").fetch_one(&self.readers).await?)
     }
 
     /// Opens a session; those that are over go.
@@ -171,11 +171,11 @@ impl Store {
         self.writer
             .cold(move |db, _| {
                 Box::pin(async move {
-                    sqlx::query("delete from session where expires_at <= $1")
+                    db::query("delete from session where expires_at <= $1")
                         .bind(now)
                         .execute(&mut *db)
                         .await?;
-                    sqlx::query(
+                    db::query(
                         "insert into session (digest, operator, created_at, seen_at, expires_at) values ($1, $2, $3, $3, $4)",
                     )
                     .bind(digest.as_slice())
@@ -184,7 +184,7 @@ impl Store {
                     .bind(expires_at)
                     .execute(&mut *db)
                     .await?;
-                    sqlx::query("update operator set signed_in_at = $2 where number = $1")
+                    db::query("update operator set signed_in_at = $2 where number = $1")
                         .bind(operator)
                         .bind(now)
                         .execute(db)
@@ -209,18 +209,18 @@ impl Store {
             "operator o",
             "operator o on o.number = s.operator where s.digest = $1 and s.expires_at > $2 and s.seen_at > $3",
         );
-        let row = sqlx::query(sqlx::AssertSqlSafe(statement))
+        let row = db::query(statement)
             .bind(digest.as_slice())
             .bind(now)
             .bind(now - idle)
             .fetch_optional(&self.readers)
             .await?;
         let Some(row) = row else { return Ok(None) };
-        if row.try_get::<Millis, _>(7)? < now - SEEN {
+        if row.try_get::<Millis>(7)? < now - SEEN {
             self.writer
                 .cold_bulk(move |db, _| {
                     Box::pin(async move {
-                        sqlx::query("update session set seen_at = $2 where digest = $1")
+                        db::query("update session set seen_at = $2 where digest = $1")
                             .bind(digest.as_slice())
                             .bind(now)
                             .execute(db)
@@ -241,7 +241,7 @@ impl Store {
         self.writer
             .cold(move |db, _| {
                 Box::pin(async move {
-                    sqlx::query("delete from session where digest = $1")
+                    db::query("delete from session where digest = $1")
                         .bind(digest.as_slice())
                         .execute(db)
                         .await?;
@@ -261,12 +261,12 @@ impl Store {
             .writer
             .cold(move |db, _| {
                 Box::pin(async move {
-                    sqlx::query("insert into meta (key, value) values ($1, $2) on conflict do nothing")
+                    db::query("insert into meta (key, value) values ($1, $2) on conflict do nothing")
                         .bind(SETUP_CODE)
                         .bind(sealed)
                         .execute(&mut *db)
                         .await?;
-                    Ok(sqlx::query_scalar("select value from meta where key = $1")
+                    Ok(db::query_scalar("select value from meta where key = $1")
                         .bind(SETUP_CODE)
                         .fetch_one(db)
                         .await?)
@@ -278,7 +278,7 @@ impl Store {
     }
 }
 
-fn operator(row: &SqliteRow) -> Result<StoredOperator, StoreError> {
+fn operator(row: &Row) -> Result<StoredOperator, StoreError> {
     Ok(StoredOperator {
         number: row.try_get(0)?,
         name: row.try_get(1)?,

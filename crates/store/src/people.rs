@@ -6,9 +6,8 @@ use domain::{Lane, Millis};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
 
+use crate::db::{self, Db, Engine, Row};
 use crate::Store;
 use crate::error::StoreError;
 use crate::hot::json;
@@ -60,20 +59,23 @@ const READ: &str = "
 select s.openid, s.external_id, s.unionid, s.tags, s.attributes, s.sensitive, s.keys, s.created_at, s.updated_at, s.lane
 from subscriber s";
 const OF: &str = "
-where s.app = $1 and (s.lane, s.openid) in (select v->>0, v->>1 from (select value v from json_each($2)))";
+where s.app = $1 and (s.lane, s.openid) in (select b.lane, b.openid from [$2: lane int2, openid text] b)";
 const PAGE: &str = "where s.app = $1 and (s.lane, s.openid) > ($2, $3) order by s.lane, s.openid limit $4";
 const HOLDERS: &str = "
-select k.lane, k.name, hex(k.value), k.openid from (select value v from json_each($2)) b
-join person_key k on k.lane = v->>0 and k.app = $1 and k.name = v->>1 and k.value = unhex(v->>2)";
+select k.lane, k.name, k.value, k.openid from [$2: lane int2, name text, value bytes] b
+join person_key k on k.lane = b.lane and k.app = $1 and k.name = b.name and k.value = b.value";
 const FORGET_KEYS: &str = "
 delete from person_key where app = $1 and (lane, name, value, openid) in
-    (select v->>0, v->>1, unhex(v->>2), v->>3 from (select value v from json_each($2)))";
+    (select b.lane, b.name, b.value, b.openid from [$2: lane int2, name text, value bytes, openid text] b)";
 const ADD_KEYS: &str = "
 insert into person_key (app, lane, name, value, openid)
-select $1, v->>0, v->>1, unhex(v->>2), v->>3 from (select value v from json_each($2)) where true on conflict do nothing";
+select $1, b.lane, b.name, b.value, b.openid from [$2: lane int2, name text, value bytes, openid text] b where true
+on conflict do nothing";
 const WRITE: &str = "
 insert into subscriber (lane, app, openid, external_id, unionid, tags, attributes, sensitive, keys, created_at, updated_at)
-select v->>1, $1, v->>0, v->>2, v->>3, v->>4, v->>5, unhex(v->>6), v->>7, v->>8, v->>8 from (select value v from json_each($2)) where true
+select b.lane, $1, b.openid, b.external_id, b.unionid, b.tags, b.attributes, b.sensitive, b.keys, b.at, b.at
+from [$2: openid text, lane int2, external_id text, unionid text, tags text, attributes text, sensitive bytes, keys text, at int8] b
+where true
 on conflict (lane, app, openid) do update set external_id = excluded.external_id, unionid = excluded.unionid,
     tags = excluded.tags, attributes = excluded.attributes, sensitive = excluded.sensitive, keys = excluded.keys,
     updated_at = excluded.updated_at";
@@ -115,7 +117,7 @@ impl Store {
     ) -> Result<HashMap<String, Person>, StoreError> {
         let wanted: Vec<_> =
             openids.iter().map(|openid| (self.lanes().of_openid(openid).0, openid)).collect();
-        let query = sqlx::query(sqlx::AssertSqlSafe(format!("{READ} {OF}"))).bind(app).bind(json(&wanted)?);
+        let query = db::query(format!("{READ} {OF}")).bind(app).bind(json(&wanted)?);
         let rows = query.fetch_all(&self.readers).await?;
         rows.iter().map(|row| self.read(app, row).map(|person| (person.openid.clone(), person))).collect()
     }
@@ -131,7 +133,7 @@ impl Store {
         limit: i64,
     ) -> Result<(Vec<Person>, Option<PersonKey>), StoreError> {
         let (lane, openid) = after.unwrap_or((-1, String::new()));
-        let query = sqlx::query(sqlx::AssertSqlSafe(format!("{READ} {PAGE}")));
+        let query = db::query(format!("{READ} {PAGE}"));
         let rows = query.bind(app).bind(lane).bind(openid).bind(limit).fetch_all(&self.readers).await?;
         let full = i64::try_from(rows.len()).unwrap_or(0) == limit;
         let next = match rows.last().filter(|_| full) {
@@ -156,7 +158,7 @@ impl Store {
             values.iter().map(|value| (self.key(app, name, value, sensitive), value)).collect();
         let wanted: Vec<&Key> = by_key.keys().collect();
         let mut found: HashMap<String, Vec<String>> = HashMap::new();
-        let query = sqlx::query(HOLDERS).bind(app).bind(json(&wanted)?);
+        let query = db::query(HOLDERS).bind(app).bind(json(&wanted)?);
         for row in query.fetch_all(&self.readers).await? {
             let (key, openid) = holder(&row)?;
             if let Some(value) = by_key.get(&key) {
@@ -171,7 +173,7 @@ impl Store {
     /// # Errors
     /// Where the database is away.
     pub async fn guests(&self, app: Option<i64>) -> Result<Vec<(i64, String, Option<String>)>, StoreError> {
-        sqlx::query("select app, openid, note from guest where $1 is null or app = $1 order by app, openid")
+        db::query("select app, openid, note from guest where $1 is null or app = $1 order by app, openid")
             .bind(app)
             .fetch_all(&self.readers)
             .await?
@@ -194,7 +196,7 @@ impl Store {
         self.writer
             .cold(move |db, _| {
                 Box::pin(async move {
-                    sqlx::query(
+                    db::query(
                         "insert into guest (app, openid, note, created_at) values ($1, $2, $3, $4)
                          on conflict (app, openid) do update set note = excluded.note",
                     )
@@ -218,7 +220,7 @@ impl Store {
         self.writer
             .cold(move |db, _| {
                 Box::pin(async move {
-                    let query = sqlx::query("delete from guest where app = $1 and openid = $2");
+                    let query = db::query("delete from guest where app = $1 and openid = $2");
                     Ok(query.bind(app).bind(openid).execute(db).await?.rows_affected() > 0)
                 })
             })
@@ -259,10 +261,10 @@ impl Store {
         Some(self.master.seal(&text, &context(app, &person.openid), &*self.entropy))
     }
 
-    fn read(&self, app: i64, row: &SqliteRow) -> Result<Person, StoreError> {
+    fn read(&self, app: i64, row: &Row) -> Result<Person, StoreError> {
         let corrupt = |_| StoreError::Corrupt("subscriber");
         let openid: String = row.try_get(0)?;
-        let sensitive = match row.try_get::<Option<Vec<u8>>, _>(5)? {
+        let sensitive = match row.try_get::<Option<Vec<u8>>>(5)? {
             Some(sealed) => {
                 let plain = self.master.open(&sealed, &context(app, &openid))?;
                 serde_json::from_str(plain.expose_secret()).map_err(corrupt)?
@@ -288,20 +290,31 @@ fn context(app: i64, openid: &str) -> String {
     format!("subscriber.sensitive {app} {openid}")
 }
 
-fn holder(row: &SqliteRow) -> Result<(Key, String), StoreError> {
-    Ok(((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?), row.try_get(3)?))
+fn holder(row: &Row) -> Result<(Key, String), StoreError> {
+    let value = hex::encode_upper(row.try_get::<&[u8]>(2)?);
+    Ok(((row.try_get(0)?, row.try_get(1)?, value), row.try_get(3)?))
+}
+
+/// Whoever changes people of an app waits for others who do, for the same external id may be given twice, and a key left that
+/// nobody knows of. SQLite has one writer.
+async fn one_at_a_time(db: &mut Db, app: i64) -> Result<(), StoreError> {
+    if db.engine() == Engine::Postgres {
+        db::query("select id from app where id = $1 for no key update").bind(app).fetch_optional(db).await?;
+    }
+    Ok(())
 }
 
 async fn write(
-    db: &mut SqliteConnection,
+    db: &mut Db,
     app: i64,
     rows: Vec<(Person, Vec<Key>, Option<Vec<u8>>)>,
     lanes: domain::Lanes,
 ) -> Result<Vec<PersonKept>, StoreError> {
+    one_at_a_time(db, app).await?;
     let lane = |openid: &str| -> Lane { lanes.of_openid(openid) };
     let wanted: Vec<_> = rows.iter().map(|(person, ..)| (lane(&person.openid).0, &person.openid)).collect();
     let before = "select s.openid, s.keys from subscriber s";
-    let query = sqlx::query(sqlx::AssertSqlSafe(format!("{before} {OF}"))).bind(app).bind(json(&wanted)?);
+    let query = db::query(format!("{before} {OF}")).bind(app).bind(json(&wanted)?);
     let mut known: HashMap<String, Vec<Key>> = HashMap::new();
     for row in query.fetch_all(&mut *db).await? {
         let keys =
@@ -311,7 +324,7 @@ async fn write(
     let external: Vec<&Key> =
         rows.iter().flat_map(|(_, keys, _)| keys).filter(|key| key.1 == EXTERNAL_ID).collect();
     let mut holders: HashMap<Key, String> = HashMap::new();
-    for row in sqlx::query(HOLDERS).bind(app).bind(json(&external)?).fetch_all(&mut *db).await? {
+    for row in db::query(HOLDERS).bind(app).bind(json(&external)?).fetch_all(&mut *db).await? {
         let (key, openid) = holder(&row)?;
         holders.insert(key, openid);
     }
@@ -339,7 +352,7 @@ async fn write(
         kept.insert(&person.openid, (person, keys, sealed));
     }
     if !gone.is_empty() {
-        sqlx::query(FORGET_KEYS).bind(app).bind(json(&gone)?).execute(&mut *db).await?;
+        db::query(FORGET_KEYS).bind(app).bind(json(&gone)?).execute(&mut *db).await?;
     }
     let mut people = Vec::with_capacity(kept.len());
     let mut added = Vec::new();
@@ -357,21 +370,22 @@ async fn write(
         ));
         added.extend(keys.iter().map(|key| (key.0, &key.1, &key.2, &person.openid)));
     }
-    sqlx::query(WRITE).bind(app).bind(json(&people)?).execute(&mut *db).await?;
-    sqlx::query(ADD_KEYS).bind(app).bind(json(&added)?).execute(db).await?;
+    db::query(WRITE).bind(app).bind(json(&people)?).execute(&mut *db).await?;
+    db::query(ADD_KEYS).bind(app).bind(json(&added)?).execute(db).await?;
     Ok(verdicts)
 }
 
 /// Forgets somebody: what the team knew, how the person was found, the place among the guests.
 pub(crate) async fn forget(
-    db: &mut SqliteConnection,
+    db: &mut Db,
     app: i64,
     lane: u16,
     openid: &str,
 ) -> Result<(), StoreError> {
+    one_at_a_time(db, app).await?;
     let keys: Option<String> =
-        sqlx::query_scalar("select keys from subscriber where lane = $1 and app = $2 and openid = $3")
-            .bind(i64::from(lane))
+        db::query_scalar("select keys from subscriber where lane = $1 and app = $2 and openid = $3")
+            .bind(lane)
             .bind(app)
             .bind(openid)
             .fetch_optional(&mut *db)
@@ -380,16 +394,16 @@ pub(crate) async fn forget(
         let keys: Vec<Key> =
             serde_json::from_str(&keys).map_err(|_| StoreError::Corrupt("subscriber.keys"))?;
         let gone: Vec<_> = keys.into_iter().map(|key| (key.0, key.1, key.2, openid)).collect();
-        sqlx::query(FORGET_KEYS).bind(app).bind(json(&gone)?).execute(&mut *db).await?;
+        db::query(FORGET_KEYS).bind(app).bind(json(&gone)?).execute(&mut *db).await?;
     }
     for statement in [
         "delete from subscriber where lane = $1 and app = $2 and openid = $3",
         "delete from guest where $1 is not null and app = $2 and openid = $3",
         // Lists of campaigns that have not been made into messages yet.
-        "update recipient set given = '', vars = '{}' where $1 is not null and kind = 'openid' and given = $3
+        "update recipient set given = '', vars = $4 where $1 is not null and kind = 'openid' and given = $3
              and list in (select list from campaign where app = $2 and list is not null)",
     ] {
-        sqlx::query(statement).bind(i64::from(lane)).bind(app).bind(openid).execute(&mut *db).await?;
+        db::query(statement).bind(lane).bind(app).bind(openid).bind("{}").execute(&mut *db).await?;
     }
     Ok(())
 }

@@ -2,9 +2,8 @@
 //! what became of them. The content is sealed, and goes once it was delivered or given up; the mark stays.
 
 use domain::{InboxId, Millis};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
 
+use crate::db::{self, Db, Row};
 use crate::Store;
 use crate::error::StoreError;
 use crate::hot::append::NewInboxRow;
@@ -52,7 +51,7 @@ pub enum RelayState {
 }
 
 impl RelayState {
-    fn code(self) -> i64 {
+    fn code(self) -> i16 {
         match self {
             Self::Waiting => 1,
             Self::Delivered => 2,
@@ -61,7 +60,7 @@ impl RelayState {
         }
     }
 
-    fn from_code(code: i64) -> Self {
+    fn from_code(code: i16) -> Self {
         match code {
             1 => Self::Waiting,
             2 => Self::Delivered,
@@ -118,11 +117,10 @@ pub struct RelayTried {
 
 const INSERT: &str = "
 insert into relay (inbox, lane, app, event_at, digest, state, attempts, due_at, content)";
-const COLUMNS: usize = 9;
 const ONCE: &str = "on conflict do nothing returning inbox";
 const APPS: &str = "
 with recursive next (app) as (
-    select * from (select app from relay where state = 1 order by app limit 1)
+    select * from (select app from relay where state = 1 order by app limit 1) lowest
     union all
     select (select app from relay where state = 1 and app > next.app order by app limit 1) from next where app is not null
 )
@@ -130,12 +128,13 @@ select app from next where app is not null";
 const DUE: &str = "
 select inbox, attempts, content from relay where state = 1 and app = $1 and due_at <= $2 order by app, inbox limit $3";
 const TRIED: &str = "
-update relay set state = v->>1, attempts = attempts + v->>2, due_at = v->>3, last_at = v->>4, last_status = v->>5,
-    last_error = v->>6, content = case when v->>1 = 1 then content end
-from (select value v from json_each($1)) b where relay.inbox = unhex(v->>0) and relay.state in (1, 4)";
+update relay set state = b.state, attempts = relay.attempts + 1, due_at = b.due_at, last_at = b.last_at,
+    last_status = b.last_status, last_error = b.last_error, content = case when b.state = 1 then relay.content end
+from [$1: lane int2, id id, state int2, due_at int8, last_at int8, last_status int8, last_error text] b
+where relay.lane = b.lane and relay.inbox = b.id and relay.state in (1, 4)";
 const OVER: &str = "
-update relay set state = 3, content = null where inbox in
-    (select inbox from relay where state = 1 and app = $1 and inbox < $2 order by inbox limit 5000)";
+update relay set state = 3, content = null where <<inbox|(lane, inbox)>> in
+    (select <<inbox|lane, inbox>> from relay where state = 1 and app = $1 and inbox < $2 order by inbox limit 5000)";
 const STOPPED: &str = "
 update relay set state = 3, content = null, last_error = 'relay_url was removed' where app = $1 and state = 1";
 /// What a removed app leaves; `$1` is its AppID.
@@ -145,13 +144,12 @@ where state = 1 and app = (select id from app where app_id = $1)";
 
 /// Queues the rows of a batch that are to be passed on; gives those that were passed on (or queued) before.
 pub(crate) async fn queue(
-    db: &mut SqliteConnection,
+    db: &mut Db,
     rows: &[&NewInboxRow],
 ) -> Result<Vec<InboxId>, StoreError> {
     let mut before = Vec::new();
     for part in rows.chunks(values::MOST) {
-        let statement = values::statement(INSERT, COLUMNS, part.len(), ONCE);
-        let query = values::bound(statement, COLUMNS, part, |query, row| {
+        let query = values::insert(db.engine(), INSERT, part, ONCE, |query, row| {
             let (state, content) = match &row.relay {
                 Some(NewRelay::Queued(content)) => (RelayState::Waiting, Some(content.as_slice())),
                 _ => (RelayState::UnderWay, None),
@@ -191,7 +189,7 @@ impl Store {
     /// # Errors
     /// Where the database is away.
     pub async fn relay_apps(&self) -> Result<Vec<i64>, StoreError> {
-        Ok(sqlx::query_scalar(APPS).fetch_all(&self.readers).await?)
+        Ok(db::query_scalar(APPS).fetch_all(&self.readers).await?)
     }
 
     /// An app's callbacks that are due, oldest first.
@@ -199,7 +197,7 @@ impl Store {
     /// # Errors
     /// Where the database is away.
     pub async fn relay_due(&self, app: i64, now: Millis, limit: i64) -> Result<Vec<DueRelay>, StoreError> {
-        sqlx::query(DUE)
+        db::query(DUE)
             .bind(app)
             .bind(now)
             .bind(limit)
@@ -230,14 +228,15 @@ impl Store {
         let rows: Vec<_> = tried
             .iter()
             .map(|one| {
-                (hex(one.id.0), one.state.code(), 1, one.due_at, one.at, one.status, one.error.as_deref())
+                let (lane, id) = (one.id.lane().0, hex(one.id.0));
+                (lane, id, one.state.code(), one.due_at, one.at, one.status, one.error.as_deref())
             })
             .collect();
         let rows = json(&rows)?;
         self.writer
             .cold(move |db, _| {
                 Box::pin(async move {
-                    sqlx::query(TRIED).bind(rows).execute(db).await?;
+                    db::query(TRIED).bind(rows).execute(db).await?;
                     Ok(())
                 })
             })
@@ -251,7 +250,7 @@ impl Store {
     pub async fn relay_stopped(&self, app: i64) -> Result<u64, StoreError> {
         self.writer
             .cold(move |db, _| {
-                Box::pin(async move { Ok(sqlx::query(STOPPED).bind(app).execute(db).await?.rows_affected()) })
+                Box::pin(async move { Ok(db::query(STOPPED).bind(app).execute(db).await?.rows_affected()) })
             })
             .await
     }
@@ -265,9 +264,9 @@ impl Store {
         let mut over = Vec::new();
         for app in self.relay_apps().await? {
             let oldest: Option<Vec<u8>> =
-                sqlx::query_scalar("select min(inbox) from relay where state = 1 and app = $1")
+                db::query_scalar("select inbox from relay where state = 1 and app = $1 order by inbox limit 1")
                     .bind(app)
-                    .fetch_one(&self.readers)
+                    .fetch_optional(&self.readers)
                     .await?;
             over.extend(oldest.filter(|oldest| *oldest < before).map(|_| app));
         }
@@ -278,7 +277,7 @@ impl Store {
                 .writer
                 .cold(move |db, _| {
                     Box::pin(async move {
-                        Ok(sqlx::query(OVER).bind(app).bind(before).execute(db).await?.rows_affected())
+                        Ok(db::query(OVER).bind(app).bind(before).execute(db).await?.rows_affected())
                     })
                 })
                 .await?;
@@ -292,7 +291,7 @@ impl Store {
     /// Where the database is away.
     pub async fn relay_backlog(&self) -> Result<Vec<(i64, i64)>, StoreError> {
         let count = "select app, count(*) from relay where state = 1 group by app";
-        Ok(sqlx::query_as(count).fetch_all(&self.readers).await?)
+        Ok(db::query_as(count).fetch_all(&self.readers).await?)
     }
 
     /// What is known of a callback's way; none where it was not to be passed on.
@@ -300,17 +299,18 @@ impl Store {
     /// # Errors
     /// Where the database is away.
     pub async fn relay_of(&self, id: InboxId) -> Result<Option<StoredRelay>, StoreError> {
-        let row = sqlx::query(
-            "select state, attempts, last_at, last_status, last_error, due_at from relay where inbox = $1",
+        let row = db::query(
+            "select state, attempts, last_at, last_status, last_error, due_at from relay where lane = $2 and inbox = $1",
         )
         .bind(id.0.as_bytes().as_slice())
+        .bind(id.lane().0)
         .fetch_optional(&self.readers)
         .await?;
         row.as_ref().map(stored).transpose()
     }
 }
 
-fn stored(row: &SqliteRow) -> Result<StoredRelay, StoreError> {
+fn stored(row: &Row) -> Result<StoredRelay, StoreError> {
     Ok(StoredRelay {
         state: RelayState::from_code(row.try_get(0)?),
         attempts: row.try_get(1)?,

@@ -1,10 +1,9 @@
 //! Campaigns that recur. Used by the service and the engine.
 
 use domain::Millis;
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
+use crate::db::{self, Row};
 use crate::Store;
 use crate::error::StoreError;
 
@@ -76,7 +75,7 @@ impl Store {
         self.writer
             .cold(move |db, _| {
                 Box::pin(async move {
-                    sqlx::query(
+                    db::query(
                         "insert into schedule (id, app, name, cron, time_zone, campaign, late_minutes, enabled, next_at, created_by,
                              created_at, updated_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11)",
                     )
@@ -107,7 +106,7 @@ impl Store {
         self.writer
             .cold(move |db, _| {
                 Box::pin(async move {
-                    sqlx::query(
+                    db::query(
                         "update schedule set name = $2, cron = $3, time_zone = $4, campaign = $5, late_minutes = $6, enabled = $7,
                              next_at = $8, updated_at = $9 where number = $1",
                     )
@@ -136,7 +135,7 @@ impl Store {
         self.writer
             .cold(move |db, _| {
                 Box::pin(async move {
-                    sqlx::query("delete from schedule where number = $1").bind(number).execute(db).await?;
+                    db::query("delete from schedule where number = $1").bind(number).execute(db).await?;
                     Ok(())
                 })
             })
@@ -148,7 +147,7 @@ impl Store {
     /// # Errors
     /// Where the database is away.
     pub async fn schedule(&self, app: i64, id: Uuid) -> Result<Option<StoredSchedule>, StoreError> {
-        let query = sqlx::query(sqlx::AssertSqlSafe(format!("{READ} where id = $1 and app = $2")));
+        let query = db::query(format!("{READ} where id = $1 and app = $2"));
         let row = query.bind(id.as_bytes().to_vec()).bind(app).fetch_optional(&self.readers).await?;
         row.as_ref().map(read).transpose()
     }
@@ -158,7 +157,7 @@ impl Store {
     /// # Errors
     /// Where the database is away.
     pub async fn schedules(&self, app: i64) -> Result<Vec<StoredSchedule>, StoreError> {
-        let query = sqlx::query(sqlx::AssertSqlSafe(format!("{READ} where app = $1 order by number")));
+        let query = db::query(format!("{READ} where app = $1 order by number"));
         query.bind(app).fetch_all(&self.readers).await?.iter().map(read).collect()
     }
 
@@ -167,9 +166,9 @@ impl Store {
     /// # Errors
     /// Where the database is away.
     pub async fn due_schedules(&self, now: Millis) -> Result<Vec<StoredSchedule>, StoreError> {
-        let query = sqlx::query(sqlx::AssertSqlSafe(format!(
+        let query = db::query(format!(
             "{READ} where enabled and next_at <= $1 order by next_at"
-        )));
+        ));
         query.bind(now).fetch_all(&self.readers).await?.iter().map(read).collect()
     }
 
@@ -181,7 +180,7 @@ impl Store {
         self.writer
             .cold(move |db, _| {
                 Box::pin(async move {
-                    let done = sqlx::query(
+                    let done = db::query(
                         "update schedule set next_at = $3, last_at = $4, last_campaign = $5, last_result = $6
                          where number = $1 and next_at = $2",
                     )
@@ -213,7 +212,7 @@ impl Store {
         self.writer
             .cold(move |db, _| {
                 Box::pin(async move {
-                    sqlx::query(
+                    db::query(
                         "insert into app_day (app, day, calls) values ($1, $2, 0) on conflict do nothing",
                     )
                     .bind(app)
@@ -221,14 +220,14 @@ impl Store {
                     .execute(&mut *db)
                     .await?;
                     let taken: i64 =
-                        sqlx::query_scalar("select calls from app_day where app = $1 and day = $2")
+                        db::query_scalar("select calls from app_day where app = $1 and day = $2<<| for update>>")
                             .bind(app)
                             .bind(&day)
                             .fetch_one(&mut *db)
                             .await?;
                     let given = wanted.min(budget - taken).max(0);
                     if given > 0 {
-                        sqlx::query("update app_day set calls = calls + $3 where app = $1 and day = $2")
+                        db::query("update app_day set calls = calls + $3 where app = $1 and day = $2")
                             .bind(app)
                             .bind(&day)
                             .bind(given)
@@ -236,9 +235,9 @@ impl Store {
                             .await?;
                     }
                     // A year is enough to look back on.
-                    sqlx::query("delete from app_day where app = $1 and day < date($2, '-1 year')")
+                    db::query("delete from app_day where app = $1 and day < $2")
                         .bind(app)
-                        .bind(day)
+                        .bind(year_before(&day))
                         .execute(db)
                         .await?;
                     Ok(given)
@@ -252,13 +251,19 @@ impl Store {
     /// # Errors
     /// Where the database is away.
     pub async fn budget_taken(&self, app: i64, day: &str) -> Result<i64, StoreError> {
-        let query = sqlx::query_scalar("select calls from app_day where app = $1 and day = $2");
+        let query = db::query_scalar("select calls from app_day where app = $1 and day = $2");
         let taken: Option<i64> = query.bind(app).bind(day).fetch_optional(&self.readers).await?;
         Ok(taken.unwrap_or(0))
     }
 }
 
-fn read(row: &SqliteRow) -> Result<StoredSchedule, StoreError> {
+/// The day a year before, as text that sorts as days do.
+fn year_before(day: &str) -> String {
+    let (year, rest) = day.split_at_checked(4).unwrap_or((day, ""));
+    format!("{:04}{rest}", year.parse::<i64>().unwrap_or(0) - 1)
+}
+
+fn read(row: &Row) -> Result<StoredSchedule, StoreError> {
     let id = |bytes: Vec<u8>| crate::hot::uuid(&bytes);
     Ok(StoredSchedule {
         number: row.try_get(0)?,
@@ -276,7 +281,7 @@ fn read(row: &SqliteRow) -> Result<StoredSchedule, StoreError> {
             created_at: row.try_get(11)?,
         },
         last_at: row.try_get(12)?,
-        last_campaign: row.try_get::<Option<Vec<u8>>, _>(13)?.map(id).transpose()?,
+        last_campaign: row.try_get::<Option<Vec<u8>>>(13)?.map(id).transpose()?,
         last_result: row.try_get(14)?,
     })
 }

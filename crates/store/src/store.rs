@@ -1,27 +1,25 @@
 //! Opening a database, and the handle that everybody else holds.
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use domain::lane::DEFAULT_LANES;
 use domain::{Clock, Entropy, Lane, Lanes, LedgerIds, MessageId, Millis};
-use sqlx::SqlitePool;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+use crate::db::{self, Db, Engine, Readers};
 use crate::error::{OpenError, StoreError};
+pub use crate::hints::{Hints, News};
 use crate::hot::arm::Arm;
 use crate::hot::claim::{self, Claimed, Waiting};
 use crate::hot::enqueue::Queue;
-use crate::hot::recent::Recent;
 use crate::hot::settle::Settlement;
 use crate::secrets::MasterKey;
 use crate::sqlite::checkpoint;
 use crate::sqlite::open::{self, Opened};
-use crate::sqlite::work::{Kind, Meter, Work};
-use crate::sqlite::writer::{Context, Job, Writer};
-use crate::templates::TemplateIds;
+use crate::writing::work::{Kind, Work};
+use crate::writing::{Context, Hand, Job, Writer};
+use crate::{meta, postgres, sqlite};
 
 /// How long a stop waits for readings under way.
 const CLOSING: std::time::Duration = std::time::Duration::from_secs(2);
@@ -29,32 +27,53 @@ const CLOSING: std::time::Duration = std::time::Duration::from_secs(2);
 /// What a process wants to do with a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Own the lanes: apply, send. One per SQLite file.
+    /// Own lanes: apply, send. One per SQLite file; on PostgreSQL any number share them.
     Worker,
-    /// Anything else, beside a running worker: append, read, administer.
+    /// Anything else, beside running workers: append, read, administer.
     Guest,
 }
 
 /// How a database is opened.
 #[derive(Debug, Clone)]
 pub struct OpenOptions {
-    /// `sqlite:PATH`.
+    /// `sqlite:PATH` or `postgres://…`.
     pub url: String,
     /// The key of its secrets.
     pub master: MasterKey,
     /// What for.
     pub role: Role,
+    /// Where files stand that are needed for a moment; beside the file on SQLite.
+    pub scratch: Option<PathBuf>,
+    /// Connections to PostgreSQL, at most.
+    pub connections: u32,
+    /// How long lanes are held by a lease: a session that stops inside a transaction is cut off after half of it.
+    pub lease: std::time::Duration,
+}
+
+impl OpenOptions {
+    /// Connections to PostgreSQL unless another number is given: every lane's writes, the readers and rare writes share them.
+    pub const CONNECTIONS: u32 = 20;
+
+    /// The lease of lanes unless another is given.
+    pub const LEASE: std::time::Duration = std::time::Duration::from_secs(12);
+
+    /// The usual options.
+    pub fn new(url: impl Into<String>, master: MasterKey, role: Role) -> Self {
+        Self { url: url.into(), master, role, scratch: None, connections: Self::CONNECTIONS, lease: Self::LEASE }
+    }
 }
 
 /// A handle to an open database; cloning is cheap. The writer ends when the last clone is gone.
 #[derive(Clone)]
 pub struct Store {
     pub(crate) writer: Writer,
-    pub(crate) readers: SqlitePool,
+    pub(crate) readers: Readers,
     pub(crate) master: MasterKey,
     pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hints: Arc<Hints>,
     lanes: Lanes,
+    /// The file; on PostgreSQL the directory for files of a moment.
     path: Arc<PathBuf>,
     closing: Arc<Notify>,
     checkpointer: Arc<Mutex<Option<JoinHandle<()>>>>,
@@ -65,6 +84,21 @@ pub struct Store {
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Store").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// Whether a URL names a PostgreSQL.
+pub fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres://") || url.starts_with("postgresql://")
+}
+
+/// A URL as it may be shown: without its password.
+pub fn shown_url(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://").filter(|_| is_postgres(url)) else { return url.to_owned() };
+    let rest = rest.split_once('?').map_or(rest, |(rest, _)| rest);
+    match rest.rsplit_once('@') {
+        Some((who, at)) => format!("{scheme}://{}@{at}", who.split(':').next().unwrap_or_default()),
+        None => format!("{scheme}://{rest}"),
     }
 }
 
@@ -79,61 +113,77 @@ pub fn sqlite_path(url: &str) -> Result<PathBuf, OpenError> {
     if path.is_empty() { Err(shown()) } else { Ok(PathBuf::from(path)) }
 }
 
-/// Whether a worker serves this database right now.
+/// Whether a worker serves this SQLite file right now. Of a PostgreSQL, `cluster status` tells.
 ///
 /// # Errors
-/// [`OpenError::Unsupported`] for a URL that this version does not serve.
+/// [`OpenError::Unsupported`] for a URL that names no database.
 pub fn is_served(url: &str) -> Result<bool, OpenError> {
-    Ok(open::is_served(&sqlite_path(url)?))
+    if is_postgres(url) { Ok(false) } else { Ok(open::is_served(&sqlite_path(url)?)) }
+}
+
+/// How many migrations there are.
+pub fn migrations() -> usize {
+    postgres::open::MIGRATIONS.iter().count()
 }
 
 /// The migrations that opening would run, without running them.
 ///
 /// # Errors
-/// Where the file cannot be read.
+/// Where the database cannot be read.
 pub async fn pending_migrations(url: &str) -> Result<Vec<String>, OpenError> {
-    open::pending_migrations(&sqlite_path(url)?).await
+    if is_postgres(url) {
+        postgres::open::pending_migrations(url).await
+    } else {
+        open::pending_migrations(&sqlite_path(url)?).await
+    }
 }
 
 impl Store {
     /// Opens a database, making and migrating it where needed.
     ///
     /// # Errors
-    /// See [`OpenError`]: a wrong master key, a second worker, a file that cannot be used.
+    /// See [`OpenError`]: a wrong master key, a second worker, a database that cannot be used.
     pub async fn open(
         options: OpenOptions,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, OpenError> {
+        if is_postgres(&options.url) {
+            Self::open_postgres(options, clock, entropy).await
+        } else {
+            Self::open_sqlite(options, clock, entropy).await
+        }
+    }
+
+    async fn open_sqlite(
+        options: OpenOptions,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, OpenError> {
         let path = sqlite_path(&options.url)?;
-        let Opened { mut writer, readers, checkpointer, lock } =
+        let Opened { writer, readers, checkpointer, lock } =
             open::open(&path, options.role == Role::Worker).await?;
-        let lanes = settle_meta(&mut writer, &options.master, clock.now()).await?;
+        let mut writer = Db::Sqlite(writer);
+        let lanes = meta::settle(&mut writer, &options.master, clock.now()).await?;
+        if options.role == Role::Worker && meta::is_copying(&mut writer).await? {
+            return Err(OpenError::Copying);
+        }
         let last: i64 =
-            sqlx::query_scalar("select coalesce(max(id), 0) from ledger").fetch_one(&mut writer).await?;
-        let context = Context {
-            ledger_ids: LedgerIds::after(last),
-            templates: TemplateIds::default(),
-            recent: Recent::default(),
-            work: Meter::default(),
-            fold: Default::default(),
-            scrub: Default::default(),
-            #[cfg(feature = "testing")]
-            delay: Default::default(),
-        };
-        let seen: i64 = sqlx::query_scalar("pragma data_version").fetch_one(&mut writer).await?;
-        let context = Arc::new(context);
+            db::query_scalar("select coalesce(max(id), 0) from ledger").fetch_one(&mut writer).await?;
+        let seen: i64 = db::query_scalar("pragma data_version").fetch_one(&mut writer).await?;
+        let context = Arc::new(Context::new(LedgerIds::after(last)));
         let closing = Arc::new(Notify::new());
         let checkpointer = checkpointer
             .map(|db| tokio::spawn(checkpoint::run(db, Arc::downgrade(&context), Arc::clone(&closing))));
-        let writer = Writer::start(writer, context, seen, options.role == Role::Worker);
+        let writer = sqlite::writer::start(writer, context, seen, options.role == Role::Worker);
         let hints = Arc::new(Hints::default());
         tokio::spawn(watch_foreign(Arc::clone(&writer.foreign), Arc::downgrade(&hints)));
         Ok(Self {
             writer,
-            readers,
+            readers: Readers::Sqlite(readers),
             master: options.master,
             entropy,
+            clock,
             hints,
             lanes,
             path: Arc::new(path),
@@ -143,15 +193,66 @@ impl Store {
         })
     }
 
-    /// Closes the database: what was handed in before is kept, the WAL is folded back, so that the file stands alone, and
-    /// nothing can be read or written any more. Without it, a process that ends leaves that to the next start.
+    async fn open_postgres(
+        options: OpenOptions,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, OpenError> {
+        let pool = postgres::connect(&options).await?;
+        let readers = Readers::Postgres(pool.clone());
+        let mut db = readers.acquire().await?;
+        clock.learn(db::query_scalar(postgres::NOW).fetch_one(&mut db).await?);
+        let lanes = meta::settle(&mut db, &options.master, clock.now()).await?;
+        if options.role == Role::Worker && meta::is_copying(&mut db).await? {
+            return Err(OpenError::Copying);
+        }
+        drop(db);
+        let mut tag = [0];
+        entropy.fill(&mut tag);
+        let context = Arc::new(Context::new(LedgerIds::tagged(tag[0])));
+        let hints = Arc::new(Hints::default());
+        let tasks = postgres::writer::Lanes::start(&pool, lanes, &context, &hints);
+        let hand = Hand::Postgres(Arc::new(tasks));
+        let writer = Writer { hand, foreign: Arc::new(Notify::new()), context };
+        let closing = Arc::new(Notify::new());
+        let news = postgres::news::start(&pool, &hints, Arc::clone(&closing), &*entropy);
+        Ok(Self {
+            writer,
+            readers,
+            master: options.master,
+            entropy,
+            clock,
+            hints,
+            lanes,
+            path: Arc::new(options.scratch.unwrap_or_else(std::env::temp_dir).join("-")),
+            closing,
+            checkpointer: Arc::new(Mutex::new(Some(news))),
+            _lock: Arc::new(None),
+        })
+    }
+
+    /// Whether several processes may serve this database.
+    pub fn is_shared(&self) -> bool {
+        self.readers.engine() == Engine::Postgres
+    }
+
+    /// Closes the database: what was handed in before is kept, and nothing can be read or written any more. A file stands
+    /// alone then; without it, a process that ends leaves folding the WAL back to the next start.
     pub async fn close(&self) {
+        let background = self.checkpointer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if self.is_shared() {
+            self.closing.notify_one();
+            if let Some(task) = background {
+                let _ = task.await;
+            }
+            self.writer.close().await;
+            return;
+        }
         // A download that somebody does not read must not hold up a stop.
         if tokio::time::timeout(CLOSING, self.readers.close()).await.is_err() {
             tracing::warn!("a reading was cut off");
         }
-        let checkpointer = self.checkpointer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(task) = checkpointer {
+        if let Some(task) = background {
             self.closing.notify_one();
             let _ = task.await;
         }
@@ -168,7 +269,7 @@ impl Store {
         &self.path
     }
 
-    /// The directory that it lies in: what is written for a moment stands there too.
+    /// Where what is written for a moment stands: beside the file, or where the options say.
     pub fn directory(&self) -> &Path {
         self.path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
     }
@@ -183,7 +284,7 @@ impl Store {
     /// # Errors
     /// Where it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("select 1").execute(&self.readers).await?;
+        db::query("select 1").execute(&self.readers).await?;
         Ok(())
     }
 
@@ -218,8 +319,8 @@ impl Store {
         self.writer
             .cold(|db, _| {
                 Box::pin(async move {
-                    let journal = sqlx::query_scalar("pragma journal_mode").fetch_one(&mut *db).await?;
-                    let synchronous = sqlx::query_scalar("pragma synchronous").fetch_one(db).await?;
+                    let journal = db::query_scalar("pragma journal_mode").fetch_one(&mut *db).await?;
+                    let synchronous = db::query_scalar("pragma synchronous").fetch_one(db).await?;
                     Ok((journal, synchronous))
                 })
             })
@@ -240,12 +341,19 @@ impl Store {
         claim::claim(&self.readers, lane, queue, now, limit).await
     }
 
-    /// Every queue that holds something.
+    /// Every queue of these lanes that holds something.
     ///
     /// # Errors
     /// Where the database is away.
-    pub async fn waiting(&self) -> Result<Vec<Waiting>, StoreError> {
-        claim::queues(&self.readers).await
+    pub async fn waiting(&self, lanes: &[Lane]) -> Result<Vec<Waiting>, StoreError> {
+        if !self.is_shared() {
+            return claim::queues(&self.readers, None).await;
+        }
+        let mut all = Vec::new();
+        for lane in lanes {
+            all.extend(claim::queues(&self.readers, Some(*lane)).await?);
+        }
+        Ok(all)
     }
 
     /// Makes attempts durable; tells which of them may start.
@@ -269,118 +377,11 @@ impl Store {
     }
 }
 
-/// The lanes of the database and the id of its master key: written once, compared ever after.
-async fn settle_meta(
-    db: &mut sqlx::SqliteConnection,
-    master: &MasterKey,
-    now: Millis,
-) -> Result<Lanes, OpenError> {
-    let read = "select value from meta where key = $1";
-    let first =
-        [("lanes", DEFAULT_LANES.to_string()), ("master_key", master.id()), ("created_at", now.to_string())];
-    for (key, value) in first {
-        // Only the first time: a command beside a busy server should not queue for the writer's lock in vain.
-        if sqlx::query_scalar::<_, String>(read).bind(key).fetch_optional(&mut *db).await?.is_some() {
-            continue;
-        }
-        sqlx::query("insert into meta (key, value) values ($1, $2) on conflict do nothing")
-            .bind(key)
-            .bind(value)
-            .execute(&mut *db)
-            .await?;
-    }
-    let expected: String = sqlx::query_scalar(read).bind("master_key").fetch_one(&mut *db).await?;
-    if expected != master.id() {
-        return Err(OpenError::WrongMasterKey { expected, given: master.id() });
-    }
-    let lanes: String = sqlx::query_scalar(read).bind("lanes").fetch_one(db).await?;
-    lanes.parse().map(Lanes::new).map_err(|_| StoreError::Corrupt("meta.lanes").into())
-}
-
 /// Turns a foreign commit into "look everywhere".
 async fn watch_foreign(foreign: Arc<Notify>, hints: std::sync::Weak<Hints>) {
     loop {
         foreign.notified().await;
         let Some(hints) = hints.upgrade() else { return };
         hints.look_everywhere();
-    }
-}
-
-/// What is new since somebody last asked. A hint only makes things quick: the poll finds the same work.
-#[derive(Debug, Default)]
-pub struct Hints {
-    news: Mutex<News>,
-    work: Notify,
-    settled: Notify,
-    /// Armed messages that were cancelled: a call of theirs that has not started must not start any more (I15).
-    forbidden: Mutex<HashSet<MessageId>>,
-}
-
-/// Where to look for work.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct News {
-    /// Queues that got messages.
-    pub queues: HashSet<(Lane, Queue)>,
-    /// Whether inbox rows wait that nobody hands over.
-    pub inbox: bool,
-    /// Another process wrote: look at everything.
-    pub everywhere: bool,
-}
-
-impl Hints {
-    /// Takes the news, leaving none.
-    pub fn take(&self) -> News {
-        std::mem::take(&mut *self.news.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Waits until there is news.
-    pub async fn wait(&self) {
-        self.work.notified().await;
-    }
-
-    /// Says that a look everywhere is due.
-    pub fn look_everywhere(&self) {
-        self.tell(|news| news.everywhere = true);
-    }
-
-    /// Whether a message that is armed was cancelled in this process since.
-    pub fn is_forbidden(&self, id: MessageId) -> bool {
-        self.forbidden.lock().unwrap_or_else(PoisonError::into_inner).contains(&id)
-    }
-
-    pub(crate) fn forbid(&self, id: MessageId) {
-        self.forbidden.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
-    }
-
-    /// These attempts are over.
-    fn over(&self, ids: &[MessageId]) {
-        let mut forbidden = self.forbidden.lock().unwrap_or_else(PoisonError::into_inner);
-        if !forbidden.is_empty() {
-            forbidden.retain(|id| !ids.contains(id));
-        }
-    }
-
-    pub(crate) fn queued(&self, queues: impl Iterator<Item = (Lane, Queue)>) {
-        self.tell(|news| news.queues.extend(queues));
-    }
-
-    pub(crate) fn replayed(&self) {
-        self.tell(|news| news.inbox = true);
-    }
-
-    pub(crate) fn something_settled(&self) {
-        self.settled.notify_waiters();
-    }
-
-    /// Resolves after the next commit of outcomes or receipts.
-    pub(crate) fn settled(&self) -> impl Future<Output = ()> + '_ {
-        let mut notified = Box::pin(self.settled.notified());
-        notified.as_mut().enable();
-        notified
-    }
-
-    fn tell(&self, change: impl FnOnce(&mut News)) {
-        change(&mut self.news.lock().unwrap_or_else(PoisonError::into_inner));
-        self.work.notify_one();
     }
 }

@@ -2,9 +2,8 @@
 
 use domain::Millis;
 use domain::ledger::{Subscription, TemplateKind};
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 
+use crate::db::{self, Row};
 use crate::Store;
 use crate::error::StoreError;
 use crate::hot::accounts::{self, StoredEntry};
@@ -49,9 +48,9 @@ impl Store {
     ) -> Result<Vec<StoredSubscription>, StoreError> {
         let lane = self.lanes().of_openid(openid);
         let statement = format!("{COLUMNS} {BY_OPENID}");
-        let rows = sqlx::query(sqlx::AssertSqlSafe(statement))
+        let rows = db::query(statement)
             .bind(app)
-            .bind(i64::from(lane.0))
+            .bind(lane.0)
             .bind(openid)
             .bind(template_id)
             .fetch_all(&self.readers)
@@ -72,7 +71,7 @@ impl Store {
         let statement = "
             select t.template_id, r.accepted, r.at from template t join reported r on r.template = t.id
             where t.app = $1 and r.lane = $2 and r.openid = $3";
-        let query = sqlx::query(statement).bind(app).bind(i64::from(lane.0)).bind(openid);
+        let query = db::query(statement).bind(app).bind(lane.0).bind(openid);
         let rows = query.fetch_all(&self.readers).await?;
         rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))).collect()
     }
@@ -90,7 +89,7 @@ impl Store {
     ) -> Result<(Vec<StoredSubscription>, Option<SubscriptionKey>), StoreError> {
         let (lane, template, openid) = after.unwrap_or((-1, 0, String::new()));
         let statement = format!("{COLUMNS} {ALL}");
-        let rows = sqlx::query(sqlx::AssertSqlSafe(statement))
+        let rows = db::query(statement)
             .bind(app)
             .bind(template_id)
             .bind(lane)
@@ -121,17 +120,17 @@ impl Store {
     ) -> Result<Vec<StoredEntry>, StoreError> {
         let lane = self.lanes().of_openid(openid);
         let mut db = self.readers.acquire().await?;
-        let newest: Option<Option<i64>> = sqlx::query_scalar(
+        let newest: Option<Option<i64>> = db::query_scalar(
             "select s.last_entry from template t join subscription s on s.template = t.id and s.lane = $2 and s.openid = $3
              where t.app = $1 and t.template_id = $4",
         )
         .bind(app)
-        .bind(i64::from(lane.0))
+        .bind(lane.0)
         .bind(openid)
         .bind(template_id)
-        .fetch_optional(&mut *db)
+        .fetch_optional(&mut db)
         .await?;
-        accounts::chain(&mut db, newest.flatten()).await
+        accounts::chain(db.in_lane(lane.0), newest.flatten()).await
     }
 
     /// A page of all entries of an app, oldest first.
@@ -148,7 +147,7 @@ impl Store {
             select l.id, l.kind, l.reason, l.delta, l.balance, l.act_at, l.written_at, l.reference, l.note, l.openid, t.template_id, l.author
             from ledger l join template t on t.id = l.template
             where l.id > $2 and t.app = $1 order by l.id limit $3";
-        let rows = sqlx::query(statement).bind(app).bind(after).bind(limit).fetch_all(&self.readers).await?;
+        let rows = db::query(statement).bind(app).bind(after).bind(limit).fetch_all(&self.readers).await?;
         rows.iter().map(|row| Ok((row.try_get(9)?, row.try_get(10)?, accounts::stored_entry(row)?))).collect()
     }
 
@@ -157,8 +156,8 @@ impl Store {
     /// # Errors
     /// Where the database is away.
     pub async fn last_openid(&self, app: i64) -> Result<Option<(String, Millis)>, StoreError> {
-        let row = sqlx::query(
-            "select openid, received_at from (select openid, received_at, kind, app from inbox order by id desc limit 10000)
+        let row = db::query(
+            "select openid, received_at from (select openid, received_at, kind, app from inbox order by id desc limit 10000) latest
              where app = $1 and kind in ('popup', 'change') limit 1",
         )
         .bind(app)
@@ -168,12 +167,12 @@ impl Store {
     }
 }
 
-fn stored(row: &SqliteRow) -> Result<StoredSubscription, StoreError> {
+fn stored(row: &Row) -> Result<StoredSubscription, StoreError> {
     Ok(StoredSubscription {
         subscription: accounts::subscription(row, 0)?,
         openid: row.try_get(7)?,
         template_id: row.try_get(8)?,
-        kind: if row.try_get::<i16, _>(9)? == 3 { TemplateKind::LongTerm } else { TemplateKind::OneTime },
+        kind: if row.try_get::<i16>(9)? == 3 { TemplateKind::LongTerm } else { TemplateKind::OneTime },
         reserved: row.try_get(10)?,
     })
 }

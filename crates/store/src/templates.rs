@@ -6,9 +6,8 @@ use std::sync::{PoisonError, RwLock};
 
 use domain::Millis;
 use domain::ledger::TemplateKind;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
 
+use crate::db::{self, Db, Engine, Row};
 use crate::Store;
 use crate::error::StoreError;
 use crate::hot::json;
@@ -76,20 +75,20 @@ pub(crate) struct TemplateIds {
 }
 
 const NUMBERS: &str = "
-select t.app, t.template_id, t.id, t.kind from (select value v from json_each($1)) b
-join template t on t.app = v->>0 and t.template_id = v->>1";
+select t.app, t.template_id, t.id, t.kind from [$1: app int8, template_id text] b
+join template t on t.app = b.app and t.template_id = b.template_id";
 const BY_NUMBER: &str =
-    "select app, template_id, id, kind from template where id in (select value from json_each($1))";
+    "select app, template_id, id, kind from template where id in (select b.id from [$1 each: id int8] b)";
 const ENSURE: &str = "
 insert into template (app, template_id, title, kind, content, example, fields)
-select v->>0, v->>1, '', 2, '', '', '[]' from (select value v from json_each($1)) where true
+select b.app, b.template_id, '', 2, '', '', '[]' from [$1: app int8, template_id text] b where true
 on conflict (app, template_id) do nothing";
 
 impl TemplateIds {
     /// The numbers of the wanted templates, made where there are none.
     pub(crate) async fn ensure(
         &self,
-        db: &mut SqliteConnection,
+        db: &mut Db,
         wanted: Vec<(i64, String)>,
     ) -> Result<Numbers, StoreError> {
         let mut numbers = Numbers::new();
@@ -111,12 +110,15 @@ impl TemplateIds {
             }
             let wanted = json(&missing)?;
             if create {
-                sqlx::query(ENSURE).bind(&wanted).execute(&mut *db).await?;
+                db::query(ENSURE).bind(&wanted).execute(&mut *db).await?;
             }
-            for row in sqlx::query(NUMBERS).bind(&wanted).fetch_all(&mut *db).await? {
+            for row in db::query(NUMBERS).bind(&wanted).fetch_all(&mut *db).await? {
                 let key: (i64, String) = (row.try_get(0)?, row.try_get(1)?);
                 let number = row.try_get(2)?;
-                self.learn(key.clone(), number, kind(row.try_get(3)?));
+                // Where several write at once, one that is made here is remembered when it is found committed.
+                if !create || db.engine() == Engine::Sqlite {
+                    self.learn(key.clone(), number, kind(row.try_get(3)?));
+                }
                 numbers.insert(key, number);
             }
             missing.retain(|key| !numbers.contains_key(key));
@@ -127,7 +129,7 @@ impl TemplateIds {
     /// Reads the kinds of templates that are known by number only: an outcome names no template id.
     pub(crate) async fn load_kinds(
         &self,
-        db: &mut SqliteConnection,
+        db: &mut Db,
         numbers: impl Iterator<Item = i64>,
     ) -> Result<(), StoreError> {
         let missing: Vec<i64> = {
@@ -138,7 +140,7 @@ impl TemplateIds {
         if missing.is_empty() {
             return Ok(());
         }
-        for row in sqlx::query(BY_NUMBER).bind(json(&missing)?).fetch_all(db).await? {
+        for row in db::query(BY_NUMBER).bind(json(&missing)?).fetch_all(db).await? {
             self.learn((row.try_get(0)?, row.try_get(1)?), row.try_get(2)?, kind(row.try_get(3)?));
         }
         Ok(())
@@ -196,7 +198,7 @@ impl Store {
             .cold(move |db, context| {
                 Box::pin(async move {
                     let mut before = HashMap::new();
-                    for row in sqlx::query_as::<_, (String, String, Option<i64>, i64)>(
+                    for row in db::query_as::<(String, String, Option<i64>, i64)>(
                         "select template_id, fields, gone_at, id from template where app = $1 and synced_at is not null",
                     )
                     .bind(app)
@@ -209,14 +211,14 @@ impl Store {
                     for t in &read {
                         if let Some((id, fields, _, number)) = before.get(&t.template_id).filter(|known| known.1 != t.fields) {
                             drifts.push(Drift { number: *number, template_id: id.clone(), before: Some(fields.clone()) });
-                            sqlx::query("update template set changed_from = $2, changed_at = $3 where id = $1")
+                            db::query("update template set changed_from = $2, changed_at = $3 where id = $1")
                                 .bind(number)
                                 .bind(fields)
                                 .bind(now)
                                 .execute(&mut *db)
                                 .await?;
                         }
-                        sqlx::query(SYNC)
+                        db::query(SYNC)
                             .bind(app)
                             .bind(&t.template_id)
                             .bind(&t.title)
@@ -228,7 +230,7 @@ impl Store {
                             .execute(&mut *db)
                             .await?;
                     }
-                    sqlx::query("update template set gone_at = $2 where app = $1 and gone_at is null and synced_at is not null and synced_at <> $2")
+                    db::query("update template set gone_at = $2 where app = $1 and gone_at is null and synced_at is not null and synced_at <> $2")
                         .bind(app)
                         .bind(now)
                         .execute(&mut *db)
@@ -251,7 +253,7 @@ impl Store {
     /// Where the database is away.
     pub async fn templates(&self, app: i64) -> Result<Vec<StoredTemplate>, StoreError> {
         let statement = format!("select {COLUMNS} from template where app = $1 order by title, id");
-        let rows = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(app).fetch_all(&self.readers).await?;
+        let rows = db::query(statement).bind(app).fetch_all(&self.readers).await?;
         rows.iter().map(stored).collect()
     }
 
@@ -261,7 +263,7 @@ impl Store {
     /// Where the database is away.
     pub async fn template(&self, app: i64, template_id: &str) -> Result<Option<StoredTemplate>, StoreError> {
         let statement = format!("select {COLUMNS} from template where app = $1 and template_id = $2");
-        let row = sqlx::query(sqlx::AssertSqlSafe(statement))
+        let row = db::query(statement)
             .bind(app)
             .bind(template_id)
             .fetch_optional(&self.readers)
@@ -276,12 +278,12 @@ impl Store {
     pub async fn template_by_number(&self, number: i64) -> Result<Option<StoredTemplate>, StoreError> {
         let statement = format!("select {COLUMNS} from template where id = $1");
         let row =
-            sqlx::query(sqlx::AssertSqlSafe(statement)).bind(number).fetch_optional(&self.readers).await?;
+            db::query(statement).bind(number).fetch_optional(&self.readers).await?;
         row.as_ref().map(stored).transpose()
     }
 }
 
-fn stored(row: &SqliteRow) -> Result<StoredTemplate, StoreError> {
+fn stored(row: &Row) -> Result<StoredTemplate, StoreError> {
     Ok(StoredTemplate {
         number: row.try_get(0)?,
         template_id: row.try_get(1)?,
@@ -292,6 +294,6 @@ fn stored(row: &SqliteRow) -> Result<StoredTemplate, StoreError> {
         fields: row.try_get(6)?,
         synced_at: row.try_get(7)?,
         gone_at: row.try_get(8)?,
-        changed: row.try_get::<Option<String>, _>(9)?.zip(row.try_get(10)?),
+        changed: row.try_get::<Option<String>>(9)?.zip(row.try_get(10)?),
     })
 }

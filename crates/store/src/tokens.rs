@@ -2,8 +2,8 @@
 
 use domain::Millis;
 use secrecy::SecretString;
-use sqlx::Row;
 
+use crate::db::{self};
 use crate::Store;
 use crate::error::StoreError;
 
@@ -48,7 +48,7 @@ impl Store {
     /// # Errors
     /// Where the database is away, or the token does not open.
     pub async fn token(&self, app: i64) -> Result<Option<StoredToken>, StoreError> {
-        let row = sqlx::query(
+        let row = db::query(
             "select token, version, obtained_at, expires_at, forced_at, forced_day, forced_count from access_token where app = $1",
         )
         .bind(app)
@@ -56,7 +56,7 @@ impl Store {
         .await?;
         let Some(row) = row else { return Ok(None) };
         Ok(Some(StoredToken {
-            token: self.master.open(&row.try_get::<Vec<u8>, _>(0)?, &context(app))?,
+            token: self.master.open(&row.try_get::<Vec<u8>>(0)?, &context(app))?,
             version: row.try_get(1)?,
             obtained_at: row.try_get(2)?,
             expires_at: row.try_get(3)?,
@@ -81,7 +81,7 @@ impl Store {
         self.writer
             .cold(move |db, _| {
                 Box::pin(async move {
-                    let done = sqlx::query(SWAP)
+                    let done = db::query(SWAP)
                         .bind(app)
                         .bind(sealed)
                         .bind(version)

@@ -2,10 +2,9 @@
 //! recipients ([`crate::campaigns::ListedRecipient`]). Used by the service.
 
 use domain::Millis;
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
+use crate::db::{self, Row};
 use crate::Store;
 use crate::error::StoreError;
 
@@ -33,13 +32,14 @@ pub struct StoredUpload {
 const COLUMNS: &str = "select id, app, name, asked, found, list, created_by, created_at from upload";
 /// The latest attempts of a person form a chain (`subscription.last_sent`, `message_state.previous_sent`).
 const TEXTS: &str = "
-with recursive sent (id, depth) as (
-    select s.last_sent, 1 from (select v->>0 lane, v->>1 openid from (select value v from json_each($1))) b
+with recursive sent (lane, id, depth) as (
+    select s.lane, s.last_sent, 1 from [$1: lane int2, openid text] b
     join subscription s on s.lane = b.lane and s.template = $2 and s.openid = b.openid where s.last_sent is not null
     union all
-    select m.previous_sent, sent.depth + 1 from sent join message_state m on m.id = sent.id
+    select m.lane, m.previous_sent, sent.depth + 1 from sent join message_state m on m.lane = sent.lane and m.id = sent.id
     where m.previous_sent is not null and sent.depth < 5 and m.attempt_at >= $3)
-select m.openid, m.data from sent join message_state s on s.id = sent.id join message m on m.id = sent.id
+select m.openid, m.data from sent join message_state s on s.lane = sent.lane and s.id = sent.id
+join message m on m.lane = sent.lane and m.id = sent.id
 where s.attempt_at >= $3 and m.openid <> ''";
 
 impl Store {
@@ -51,7 +51,7 @@ impl Store {
         self.writer
             .cold_bulk(move |db, _| {
                 Box::pin(async move {
-                    sqlx::query(
+                    db::query(
                         "insert into upload (id, app, name, file, asked, found, list, created_by, created_at)
                          values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
                     )
@@ -86,7 +86,7 @@ impl Store {
         self.writer
             .cold_bulk(move |db, _| {
                 Box::pin(async move {
-                    sqlx::query("update upload set asked = $2, found = $3, list = $4 where id = $1")
+                    db::query("update upload set asked = $2, found = $3, list = $4 where id = $1")
                         .bind(id.as_bytes().to_vec())
                         .bind(asked)
                         .bind(found)
@@ -104,7 +104,7 @@ impl Store {
     /// # Errors
     /// Where the database is away.
     pub async fn upload(&self, app: i64, id: Uuid) -> Result<Option<StoredUpload>, StoreError> {
-        let query = sqlx::query(sqlx::AssertSqlSafe(format!("{COLUMNS} where id = $1 and app = $2")));
+        let query = db::query(format!("{COLUMNS} where id = $1 and app = $2"));
         let row = query.bind(id.as_bytes().to_vec()).bind(app).fetch_optional(&self.readers).await?;
         row.as_ref().map(read).transpose()
     }
@@ -115,7 +115,7 @@ impl Store {
     /// Where the database is away.
     pub async fn uploads(&self, app: i64, limit: i64) -> Result<Vec<StoredUpload>, StoreError> {
         let query =
-            sqlx::query(sqlx::AssertSqlSafe(format!("{COLUMNS} where app = $1 order by id desc limit $2")));
+            db::query(format!("{COLUMNS} where app = $1 order by id desc limit $2"));
         query.bind(app).bind(limit).fetch_all(&self.readers).await?.iter().map(read).collect()
     }
 
@@ -124,7 +124,7 @@ impl Store {
     /// # Errors
     /// Where the database is away.
     pub async fn upload_file(&self, id: Uuid) -> Result<Option<Vec<u8>>, StoreError> {
-        let query = sqlx::query_scalar("select file from upload where id = $1");
+        let query = db::query_scalar("select file from upload where id = $1");
         let file: Option<Option<Vec<u8>>> =
             query.bind(id.as_bytes().to_vec()).fetch_optional(&self.readers).await?;
         Ok(file.flatten())
@@ -135,7 +135,7 @@ impl Store {
     /// # Errors
     /// Where the database is away.
     pub async fn upload_of_list(&self, app: i64, list: Uuid) -> Result<Option<StoredUpload>, StoreError> {
-        let query = sqlx::query(sqlx::AssertSqlSafe(format!("{COLUMNS} where app = $1 and list = $2")));
+        let query = db::query(format!("{COLUMNS} where app = $1 and list = $2"));
         let row = query.bind(app).bind(list.as_bytes().to_vec()).fetch_optional(&self.readers).await?;
         row.as_ref().map(read).transpose()
     }
@@ -161,7 +161,7 @@ impl Store {
     /// # Errors
     /// Where the database is away.
     pub async fn forget_uploads_before(&self, before: Millis) -> Result<(), StoreError> {
-        let some = sqlx::query_scalar(
+        let some = db::query_scalar(
             "select exists (select 1 from upload where created_at < $1 and file is not null)",
         );
         if some.bind(before).fetch_one(&self.readers).await? {
@@ -172,7 +172,7 @@ impl Store {
 
     async fn forget_uploads<T>(&self, which: &'static str, value: T) -> Result<(), StoreError>
     where
-        T: for<'q> sqlx::Encode<'q, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite> + Clone + Send + Sync + 'static,
+        T: Into<db::Value<'static>> + Clone + Send + Sync + 'static,
     {
         self.writer
             .cold_bulk(move |db, _| {
@@ -180,13 +180,13 @@ impl Store {
                     let unused = format!(
                         "delete from upload where {which} and not exists (select 1 from campaign c where c.list = upload.list) returning list"
                     );
-                    let query = sqlx::query_scalar(sqlx::AssertSqlSafe(unused));
+                    let query = db::query_scalar(unused);
                     let lists: Vec<Vec<u8>> = query.bind(value.clone()).fetch_all(&mut *db).await?;
                     for list in lists {
-                        sqlx::query("delete from recipient where list = $1").bind(list).execute(&mut *db).await?;
+                        db::query("delete from recipient where list = $1").bind(list).execute(&mut *db).await?;
                     }
                     let used = format!("update upload set file = null where {which} and file is not null");
-                    sqlx::query(sqlx::AssertSqlSafe(used)).bind(value).execute(db).await?;
+                    db::query(used).bind(value).execute(db).await?;
                     Ok(())
                 })
             })
@@ -205,12 +205,12 @@ impl Store {
     ) -> Result<Vec<(String, String)>, StoreError> {
         let wanted: Vec<_> =
             openids.iter().map(|openid| (self.lanes().of_openid(openid).0, openid)).collect();
-        let query = sqlx::query_as(TEXTS).bind(crate::hot::json(&wanted)?).bind(template).bind(since);
+        let query = db::query_as(TEXTS).bind(crate::hot::json(&wanted)?).bind(template).bind(since);
         Ok(query.fetch_all(&self.readers).await?)
     }
 }
 
-fn read(row: &SqliteRow) -> Result<StoredUpload, StoreError> {
+fn read(row: &Row) -> Result<StoredUpload, StoreError> {
     let id = |at: usize| -> Result<Uuid, StoreError> { crate::hot::uuid(row.try_get(at)?) };
     Ok(StoredUpload {
         id: id(0)?,

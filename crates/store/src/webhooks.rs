@@ -3,10 +3,9 @@
 
 use domain::Millis;
 use secrecy::SecretString;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
 
+use crate::db::{self, Db, Row};
 use crate::Store;
 use crate::error::StoreError;
 use crate::hot::json;
@@ -142,21 +141,21 @@ pub struct StoredDelivery {
 const ANYBODY: &str = "select exists (select 1 from webhook where enabled)";
 const MESSAGE_EVENTS: &str = "
 insert into webhook_event (app, kind, body)
-select m.app, v->>1, json_object('message_id', v->>2, 'state', v->>3, 'to', m.openid, 'template', m.template, 'campaign', 
-    case when m.queue >= 1099511627776 then m.queue - 1099511627776 end)
-from (select value v from json_each($1)) b join message m on m.id = unhex(b.v->>0)";
+select m.app, b.kind, <<json_object|cast(json_build_object>>('message_id', b.told, 'state', b.state, 'to', m.openid, 'template', m.template,
+    'campaign', case when m.queue >= 1099511627776 then m.queue - 1099511627776 end)<<| as text)>>
+from [$1: id id, kind text, told text, state text] b join message m on m.id = b.id{m}";
 const READ: &str = "
 select number, id, app, url, events, note, secret, previous_secret, previous_until, enabled, disabled_because, failing_since,
     created_by, created_at, form, sealed_url from webhook";
 
 /// Whether anybody wants to know anything: without endpoints an event costs this question per commit.
-pub(crate) async fn anybody(db: &mut SqliteConnection) -> Result<bool, StoreError> {
-    Ok(sqlx::query_scalar(ANYBODY).fetch_one(db).await?)
+pub(crate) async fn anybody(db: &mut Db) -> Result<bool, StoreError> {
+    Ok(db::query_scalar(ANYBODY).fetch_one(db).await?)
 }
 
 /// Notes what became of messages: id in hex, state.
 pub(crate) async fn note_messages(
-    db: &mut SqliteConnection,
+    db: &mut Db,
     moves: &[(String, domain::message::State)],
 ) -> Result<(), StoreError> {
     let told: Vec<_> = moves
@@ -170,20 +169,20 @@ pub(crate) async fn note_messages(
     if told.is_empty() || !anybody(db).await? {
         return Ok(());
     }
-    sqlx::query(MESSAGE_EVENTS).bind(json(&told)?).execute(db).await?;
+    db::query(MESSAGE_EVENTS).bind(json(&told)?).execute(db).await?;
     Ok(())
 }
 
 /// Notes one event, where anybody wants to know.
 pub(crate) async fn note(
-    db: &mut SqliteConnection,
+    db: &mut Db,
     events: &[(i64, String, String)],
 ) -> Result<(), StoreError> {
     if events.is_empty() || !anybody(db).await? {
         return Ok(());
     }
-    sqlx::query(
-        "insert into webhook_event (app, kind, body) select v->>0, v->>1, v->>2 from (select value v from json_each($1))",
+    db::query(
+        "insert into webhook_event (app, kind, body) select b.app, b.kind, b.body from [$1: app int8, kind text, body text] b",
     )
     .bind(json(events)?)
     .execute(db)
@@ -220,7 +219,7 @@ impl Store {
         self.writer
             .cold(move |db, _| {
                 Box::pin(async move {
-                    sqlx::query(
+                    db::query(
                         "insert into webhook (id, app, url, events, note, secret, previous_secret, previous_until, enabled,
                              disabled_because, failing_since, created_by, created_at, form, sealed_url)
                          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
@@ -268,7 +267,7 @@ impl Store {
         self.writer
             .cold(move |db, _| {
                 Box::pin(async move {
-                    let event: i64 = sqlx::query_scalar(
+                    let event: i64 = db::query_scalar(
                         "insert into webhook_event (app, kind, body, created_at) values ($1, $2, $3, $4) returning number",
                     )
                     .bind(app)
@@ -277,7 +276,7 @@ impl Store {
                     .bind(now)
                     .fetch_one(&mut *db)
                     .await?;
-                    sqlx::query(
+                    db::query(
                         "insert into webhook_delivery (webhook, event, state, attempts, due_at) values ($1, $2, 1, 0, $3)",
                     )
                     .bind(webhook)
@@ -299,11 +298,11 @@ impl Store {
         self.writer
             .cold(move |db, _| {
                 Box::pin(async move {
-                    sqlx::query("delete from webhook_delivery where webhook = $1")
+                    db::query("delete from webhook_delivery where webhook = $1")
                         .bind(number)
                         .execute(&mut *db)
                         .await?;
-                    sqlx::query("delete from webhook where number = $1").bind(number).execute(db).await?;
+                    db::query("delete from webhook where number = $1").bind(number).execute(db).await?;
                     Ok(())
                 })
             })
@@ -315,14 +314,14 @@ impl Store {
     /// # Errors
     /// Where the database is away.
     pub async fn webhooks(&self) -> Result<Vec<Webhook>, StoreError> {
-        let query = sqlx::query(sqlx::AssertSqlSafe(format!("{READ} order by number")));
+        let query = db::query(format!("{READ} order by number"));
         query.fetch_all(&self.readers).await?.iter().map(|row| self.read_webhook(row)).collect()
     }
 
-    fn read_webhook(&self, row: &SqliteRow) -> Result<Webhook, StoreError> {
+    fn read_webhook(&self, row: &Row) -> Result<Webhook, StoreError> {
         let id = crate::hot::uuid(row.try_get(1)?)?;
         let open = |sealed: Vec<u8>| self.master.open(&sealed, &context(id));
-        let previous = row.try_get::<Option<Vec<u8>>, _>(7)?.map(open).transpose()?;
+        let previous = row.try_get::<Option<Vec<u8>>>(7)?.map(open).transpose()?;
         let events: String = row.try_get(4)?;
         Ok(Webhook {
             number: row.try_get(0)?,
@@ -339,7 +338,7 @@ impl Store {
             created_by: row.try_get(12)?,
             created_at: row.try_get(13)?,
             form: row.try_get(14)?,
-            sealed_url: row.try_get::<Option<Vec<u8>>, _>(15)?.map(open).transpose()?,
+            sealed_url: row.try_get::<Option<Vec<u8>>>(15)?.map(open).transpose()?,
         })
     }
 
@@ -349,7 +348,7 @@ impl Store {
     /// Where the database is away.
     pub async fn share_events(&self, now: Millis, limit: i64) -> Result<usize, StoreError> {
         let waiting: bool =
-            sqlx::query_scalar("select exists (select 1 from webhook_event where created_at is null)")
+            db::query_scalar("select exists (select 1 from webhook_event where created_at is null)")
                 .fetch_one(&self.readers)
                 .await?;
         if !waiting {
@@ -368,7 +367,7 @@ impl Store {
         now: Millis,
         limit: i64,
     ) -> Result<Vec<DueDelivery>, StoreError> {
-        let rows = sqlx::query(
+        let rows = db::query(
             "select e.number, e.app, e.kind, e.body, e.created_at, d.attempts from webhook_delivery d
              join webhook_event e on e.number = d.event
              where d.webhook = $1 and d.state = 1 and d.due_at <= $2 order by d.due_at, d.event limit $3",
@@ -390,7 +389,7 @@ impl Store {
             .cold(move |db, _| {
                 Box::pin(async move {
                     for one in tried {
-                        sqlx::query(
+                        db::query(
                             "update webhook_delivery set state = $3, attempts = attempts + 1, last_at = $4, last_status = $5,
                                  last_error = $6, due_at = $7 where webhook = $1 and event = $2",
                         )
@@ -407,7 +406,7 @@ impl Store {
                             DeliveryState::Delivered => "update webhook set failing_since = null where number = $1 and failing_since is not null and $2 > 0",
                             _ => "update webhook set failing_since = coalesce(failing_since, $2) where number = $1",
                         };
-                        sqlx::query(failing).bind(one.webhook).bind(one.at).execute(&mut *db).await?;
+                        db::query(failing).bind(one.webhook).bind(one.at).execute(&mut *db).await?;
                     }
                     Ok(())
                 })
@@ -423,7 +422,7 @@ impl Store {
         self.writer
             .cold(move |db, _| {
                 Box::pin(async move {
-                    let done = sqlx::query(
+                    let done = db::query(
                         "update webhook set enabled = false, disabled_because = $2 where number = $1 and enabled",
                     )
                     .bind(number)
@@ -446,7 +445,7 @@ impl Store {
         before: Option<i64>,
         limit: i64,
     ) -> Result<Vec<StoredDelivery>, StoreError> {
-        let rows = sqlx::query(
+        let rows = db::query(
             "select e.number, e.app, e.kind, e.body, e.created_at, d.attempts, d.state, d.due_at, d.last_at, d.last_status, d.last_error
              from webhook_delivery d join webhook_event e on e.number = d.event
              where d.webhook = $1 and d.event < $2 order by d.event desc limit $3",
@@ -489,7 +488,7 @@ impl Store {
         self.writer
             .cold(move |db, _| {
                 Box::pin(async move {
-                    let done = sqlx::query(
+                    let done = db::query(
                         "update webhook_delivery set state = 1, attempts = 0, due_at = $3 where webhook = $1
                          and (state = 3 or (state = 2 and $4) or (state = 1 and due_at > $3))
                          and event in (select number from webhook_event where created_at >= $2)",
@@ -514,16 +513,16 @@ impl Store {
         self.writer
             .cold_bulk(move |db, _| {
                 Box::pin(async move {
-                    let last: Option<i64> = sqlx::query_scalar(
-                        "select max(number) from (select number from webhook_event where created_at < $1 order by number limit $2)",
+                    let last: Option<i64> = db::query_scalar(
+                        "select max(x.number) from (select number from webhook_event where created_at < $1 order by number limit $2) x",
                     )
                     .bind(before)
                     .bind(limit)
                     .fetch_one(&mut *db)
                     .await?;
                     let Some(last) = last else { return Ok(0) };
-                    sqlx::query("delete from webhook_delivery where event <= $1").bind(last).execute(&mut *db).await?;
-                    let gone = sqlx::query("delete from webhook_event where number <= $1 and created_at < $2")
+                    db::query("delete from webhook_delivery where event <= $1").bind(last).execute(&mut *db).await?;
+                    let gone = db::query("delete from webhook_event where number <= $1 and created_at < $2")
                         .bind(last)
                         .bind(before)
                         .execute(db)
@@ -535,7 +534,7 @@ impl Store {
     }
 }
 
-fn event(row: &SqliteRow) -> Result<Event, StoreError> {
+fn event(row: &Row) -> Result<Event, StoreError> {
     Ok(Event {
         number: row.try_get(0)?,
         app: row.try_get(1)?,
@@ -546,34 +545,35 @@ fn event(row: &SqliteRow) -> Result<Event, StoreError> {
 }
 
 /// An endpoint takes a kind by its name, by its sort (`message.*`), or all (`*`).
-async fn share(db: &mut SqliteConnection, now: Millis, limit: i64) -> Result<usize, StoreError> {
-    let new: Vec<i64> = sqlx::query_scalar(
+async fn share(db: &mut Db, now: Millis, limit: i64) -> Result<usize, StoreError> {
+    let new: Vec<i64> = db::query_scalar(
         "select number from webhook_event where created_at is null order by number limit $1",
     )
     .bind(limit)
     .fetch_all(&mut *db)
     .await?;
     let batch = json(&new)?;
-    sqlx::query(
+    db::query(
         "insert into webhook_delivery (webhook, event, state, attempts, due_at)
-         select w.number, e.number, 1, 0, $2 from (select value number from json_each($1)) b
+         select w.number, e.number, 1, 0, $2 from [$1 each: number int8] b
          join webhook_event e on e.number = b.number
-         join webhook w on w.enabled and (w.app is null or w.app = e.app) and exists (select 1 from json_each(w.events) k
-             where k.value in (e.kind, '*', substr(e.kind, 1, instr(e.kind, '.')) || '*'))
+         join webhook w on w.enabled and (w.app is null or w.app = e.app)
+             and exists (select 1 from <<json_each(w.events) k|jsonb_array_elements_text(w.events::jsonb) k (value)>>
+             where k.value in (e.kind, '*', substr(e.kind, 1, <<instr|strpos>>(e.kind, '.')) || '*'))
          where true on conflict do nothing",
     )
     .bind(&batch)
     .bind(now)
     .execute(&mut *db)
     .await?;
-    sqlx::query(
-        "delete from webhook_event where number in (select value from json_each($1))
+    db::query(
+        "delete from webhook_event where number in (select b.number from [$1 each: number int8] b)
          and not exists (select 1 from webhook_delivery d where d.event = webhook_event.number)",
     )
     .bind(&batch)
     .execute(&mut *db)
     .await?;
-    sqlx::query("update webhook_event set created_at = $2 where number in (select value from json_each($1))")
+    db::query("update webhook_event set created_at = $2 where number in (select b.number from [$1 each: number int8] b)")
         .bind(batch)
         .bind(now)
         .execute(db)

@@ -26,7 +26,7 @@ async fn open(directory: &Path, seed: u64) -> (Store, Arc<SeededEntropy>) {
     let (master, _) = MasterKey::generate(&SeededEntropy::new(1));
     let url = format!("sqlite:{}", directory.join("hongyan.db").display());
     let entropy = Arc::new(SeededEntropy::new(seed));
-    let options = OpenOptions { url, master, role: Role::Worker };
+    let options = OpenOptions::new(url, master, Role::Worker);
     let store = Store::open(options, Arc::new(ManualClock::new(NOW)), entropy.clone()).await.unwrap();
     (store, entropy)
 }

@@ -4,6 +4,7 @@ mod administration;
 mod apps;
 mod callbacks;
 mod campaigns;
+mod cluster;
 mod insight;
 mod messages;
 mod mini_program;
@@ -47,6 +48,7 @@ pub(crate) fn all() -> OpenApiRouter<Api> {
         .routes(routes!(insight::keywords))
         .routes(routes!(insight::doctor))
         .routes(routes!(insight::attention))
+        .routes(routes!(cluster::show))
         .routes(routes!(insight::health))
         .routes(routes!(insight::statistics))
         .routes(routes!(administration::keys, administration::add_key))

@@ -99,7 +99,7 @@ impl World {
     /// The use cases on top of a database.
     pub(crate) async fn service(&self, path: &Path) -> anyhow::Result<Service> {
         let url = format!("sqlite:{}", path.display());
-        let options = OpenOptions { url, master: self.master.clone(), role: Role::Worker };
+        let options = OpenOptions::new(url, self.master.clone(), Role::Worker);
         let clock = Arc::new(SystemClock);
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new()?);
         let store = Store::open(options, Arc::clone(&clock) as _, Arc::clone(&entropy)).await?;

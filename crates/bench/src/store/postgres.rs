@@ -1,28 +1,32 @@
-//! PostgreSQL: `PgHot`; seeding and the reference by a connection of their own.
+//! PostgreSQL: the store; seeding and the reference by a connection of their own.
+
+use std::sync::Arc;
 
 use ::store::hot::append::{Appended, NewInboxRow};
 use ::store::hot::apply::{Application, ToApply};
 use ::store::hot::arm::Arm;
 use ::store::hot::enqueue::Queue;
 use ::store::hot::settle::Settlement;
-use ::store::postgres::PgHot;
-use domain::{Lane, Lanes, Millis};
+use ::store::{MasterKey, OpenOptions, Role, Store};
+use domain::{Lane, Millis, SeededEntropy, SystemClock};
 use sqlx::{Connection, PgConnection};
 
 use super::engine::Engine;
 use super::seed::{APP, DATA, Subscriber, TEMPLATE, TEMPLATE_ID, Waiting};
 
 pub(crate) struct Postgres {
-    hot: PgHot,
+    store: Store,
     plain: PgConnection,
 }
 
 impl Postgres {
     pub(crate) async fn open(url: &str) -> anyhow::Result<Self> {
-        let hot = PgHot::connect(url, "bench".into()).await?;
+        let master = MasterKey::generate(&SeededEntropy::new(1)).0;
+        let options = OpenOptions::new(url, master, Role::Worker);
+        let store = Store::open(options, Arc::new(SystemClock), Arc::new(SeededEntropy::new(2))).await?;
         let mut plain = PgConnection::connect(url).await?;
         sqlx::raw_sql("create table bare (id bigserial primary key, text text)").execute(&mut plain).await?;
-        Ok(Self { hot, plain })
+        Ok(Self { store, plain })
     }
 }
 
@@ -93,30 +97,30 @@ impl Engine for Postgres {
     }
 
     async fn own(&mut self) -> anyhow::Result<()> {
-        self.hot.take_lanes(&Lanes::default().iter().collect::<Vec<_>>(), i64::MAX).await?;
+        self.store.take_all_lanes("bench".into(), i64::MAX).await?;
         Ok(())
     }
 
     async fn append(&mut self, rows: Vec<NewInboxRow>) -> anyhow::Result<usize> {
-        let appended = self.hot.append(rows).await?;
+        let appended = self.store.append(rows).await?;
         Ok(appended.into_iter().filter(|one| *one == Appended::New).count())
     }
 
     async fn apply(&mut self, events: Vec<ToApply>) -> anyhow::Result<usize> {
-        let applied = self.hot.apply(events).await?;
+        let applied = self.store.apply(events).await?;
         Ok(applied.into_iter().filter(|one| *one == Application::Done).count())
     }
 
     async fn arm(&mut self, attempts: Vec<Arm>) -> anyhow::Result<usize> {
-        Ok(self.hot.arm(attempts).await?.into_iter().filter(|armed| *armed).count())
+        Ok(self.store.arm(attempts).await?.into_iter().filter(|armed| *armed).count())
     }
 
     async fn settle(&mut self, outcomes: Vec<Settlement>) -> anyhow::Result<usize> {
-        Ok(self.hot.settle(outcomes).await?.into_iter().filter(|counted| *counted).count())
+        Ok(self.store.settle(outcomes).await?.into_iter().filter(|counted| *counted).count())
     }
 
     async fn claim(&mut self, lane: Lane, queue: Queue, now: Millis, limit: i64) -> anyhow::Result<usize> {
-        Ok(self.hot.claim(lane, queue, now, limit).await?.len())
+        Ok(self.store.claim(lane, queue, now, limit).await?.len())
     }
 
     async fn bare(&mut self, rows: &[String]) -> anyhow::Result<()> {

@@ -250,6 +250,7 @@ fn arming(message: &Waiting<'_>) -> Arm {
         before: domain::message::State::Queued,
         attempt: 1,
         at: NOW + 2_000_000,
+        doubtful: false,
     }
 }
 

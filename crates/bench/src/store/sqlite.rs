@@ -26,11 +26,8 @@ pub(crate) struct Sqlite {
 impl Sqlite {
     pub(crate) async fn open(directory: &Path) -> anyhow::Result<Self> {
         let path = directory.join("hongyan.db");
-        let options = OpenOptions {
-            url: format!("sqlite:{}", path.display()),
-            master: MasterKey::generate(&SeededEntropy::new(1)).0,
-            role: Role::Worker,
-        };
+        let master = MasterKey::generate(&SeededEntropy::new(1)).0;
+        let options = OpenOptions::new(format!("sqlite:{}", path.display()), master, Role::Worker);
         let store = Store::open(options, Arc::new(SystemClock), Arc::new(SeededEntropy::new(2))).await?;
         let plain = |path: &Path, sync| {
             SqliteConnectOptions::new()

@@ -47,7 +47,8 @@ impl Expanding {
             }
             From::List(stands)
         } else {
-            let lanes = progress.lanes.iter().filter(|lane| !lane.expanded);
+            let mine = |lane: &&store::campaigns::LaneAccounts| !lane.expanded && shared.lanes.owns(lane.lane);
+            let lanes = progress.lanes.iter().filter(mine);
             From::Lanes(lanes.map(|lane| (lane.lane, lane.expanded_to.clone())).collect())
         };
         let last =
@@ -86,7 +87,7 @@ impl Expanding {
         let asked = &self.campaign.asked;
         let chunk = Chunk {
             campaign: self.campaign.number,
-            epoch: shared.epochs.of(walks_in),
+            epoch: shared.lanes.epoch(walks_in),
             app: asked.app,
             template: asked.template,
             version: asked.version.clone(),

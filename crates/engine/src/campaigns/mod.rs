@@ -89,6 +89,11 @@ impl Campaign {
         let service = &self.shared.service.clone();
         let stored = &live.stored;
         let now = service.now();
+        // Of a cluster's nodes each works in its own lanes; what is the campaign's as a whole, the owner of its home lane does.
+        let home = self.shared.lanes.owns(service.home_lane(stored.number));
+        if !home && stored.state == CampaignState::Scheduled {
+            return Ok(false);
+        }
         if stored.state == CampaignState::Scheduled && stored.asked.send_at.is_none_or(|at| at <= now) {
             if let Some(late) = too_late(live, now) {
                 let because = format!("misfire: {late} minutes late");
@@ -98,6 +103,9 @@ impl Campaign {
                 service.advance_campaign(stored, Act::Due).await?;
             }
             return Ok(true);
+        }
+        if !stored.expanded && stored.asked.list.is_some() && !home {
+            return Ok(false);
         }
         if !stored.expanded {
             // What a cancel makes of those who come later is decided when they are made.
@@ -109,8 +117,17 @@ impl Campaign {
                 return Ok(true);
             }
             self.expanding = None;
+            if home {
+                service.store().close_expansion(stored.number).await?;
+            }
             service.reload_campaigns().await?;
-            return Ok(true);
+            let live = service.campaigns().get(stored.number);
+            let done = live.is_none_or(|live| live.stored.expanded);
+            if !done {
+                // Others still expand theirs.
+                tokio::time::sleep(LOOK * 2).await;
+            }
+            return Ok(done);
         }
         let progress = service.store().campaign_progress(stored.number).await?;
         self.measure(live, &progress, now);
@@ -125,7 +142,7 @@ impl Campaign {
                 return Ok(true);
             }
         }
-        if matches!(stored.state, CampaignState::Running | CampaignState::Cancelling) {
+        if home && matches!(stored.state, CampaignState::Running | CampaignState::Cancelling) {
             // Read anew: what was taken out or put back just now is in it.
             let progress = service.store().campaign_progress(stored.number).await?;
             let walks = progress.lanes.iter().any(|lane| lane.resent_to.is_some());

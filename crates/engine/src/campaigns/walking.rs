@@ -15,9 +15,9 @@ const EXAMINED: i64 = 1_000;
 /// Takes a chunk of every lane out of the queue; tells whether there may be more.
 pub(super) async fn sweep(shared: &Shared, number: i64, progress: &Progress) -> Result<bool, StoreError> {
     let mut swept = 0;
-    for lane in &progress.lanes {
+    for lane in progress.lanes.iter().filter(|lane| shared.lanes.owns(lane.lane)) {
         if lane.accounts.of(State::Queued) + lane.accounts.of(State::Scheduled) > 0 {
-            let epoch = shared.epochs.of(lane.lane);
+            let epoch = shared.lanes.epoch(lane.lane);
             swept += shared.service.store().sweep_campaign(number, lane.lane, epoch, SWEPT).await?;
         }
     }
@@ -32,8 +32,9 @@ pub(super) async fn resend(
     times: (Millis, Millis),
 ) -> Result<bool, StoreError> {
     let mut more = false;
-    for lane in progress.lanes.iter().filter(|lane| lane.resent_to.is_some()) {
-        let epoch = shared.epochs.of(lane.lane);
+    let mine = |lane: &&store::campaigns::LaneAccounts| shared.lanes.owns(lane.lane) && lane.resent_to.is_some();
+    for lane in progress.lanes.iter().filter(mine) {
+        let epoch = shared.lanes.epoch(lane.lane);
         more |= !shared.service.store().resend_campaign(number, lane.lane, epoch, times, EXAMINED).await?;
     }
     Ok(more)

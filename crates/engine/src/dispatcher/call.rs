@@ -163,6 +163,10 @@ impl Call {
         };
         // Waiting for a slot or a token may have taken long: this is the last moment before the call.
         let (store, now) = (shared.service.store(), shared.service.now());
+        // A lease that ends during the call would let another node send to the same person (I6, I7).
+        if !shared.lanes.may_call(self.arm.lane, self.arm.epoch) {
+            return Reached::TooLate;
+        }
         if now >= message.expire_at || store.hints().is_forbidden(message.id) || !self.may_send(shared, now) {
             return Reached::TooLate;
         }

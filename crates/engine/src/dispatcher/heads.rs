@@ -83,6 +83,14 @@ impl Heads {
         self.turn.insert(queue, Lane(lane.0.saturating_add(1)));
     }
 
+    /// A lane is another node's now: what is in hand of it is that one's to send.
+    pub(super) fn give_up(&mut self, queue: Queue, lane: Lane) {
+        for claimed in self.runs.remove(&(queue, lane)).unwrap_or_default() {
+            self.held.remove(&claimed.id);
+        }
+        self.exhausted(queue, lane);
+    }
+
     /// Nothing of this lane can start now, though it holds something: the next lane's turn.
     pub(super) fn pass_over(&mut self, queue: Queue, lane: Lane) {
         self.turn.insert(queue, Lane(lane.0.saturating_add(1)));

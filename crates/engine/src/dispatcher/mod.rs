@@ -94,6 +94,8 @@ pub(crate) struct Dispatcher {
     outstanding: Arc<AtomicUsize>,
     /// Retries that become due.
     later: BTreeSet<(Millis, Lane, Queue)>,
+    /// Attempts of which the database did not say whether it kept them.
+    doubtful: Vec<Call>,
     /// Rotates the order of apps.
     turn: usize,
     finished: mpsc::UnboundedSender<Finished>,
@@ -131,6 +133,7 @@ impl Dispatcher {
             listening: 0,
             outstanding,
             later: BTreeSet::new(),
+            doubtful: Vec::new(),
             turn: 0,
             finished,
             heard_late,
@@ -171,8 +174,9 @@ impl Dispatcher {
     async fn step(&mut self, everywhere: bool) -> Result<(), StoreError> {
         let told = self.handle.take();
         for (lane, queue) in told.places {
-            self.heads.note(lane, queue);
+            self.note(lane, queue);
         }
+        self.ask_again().await?;
         if everywhere || told.everywhere {
             self.look_everywhere().await?;
         }
@@ -181,7 +185,7 @@ impl Dispatcher {
             && due_at <= now
         {
             self.later.pop_first();
-            self.heads.note(lane, queue);
+            self.note(lane, queue);
         }
         while !self.heads.is_empty() {
             let chosen = self.choose(now).await?;
@@ -193,11 +197,30 @@ impl Dispatcher {
         Ok(())
     }
 
+    /// What waits in a lane of another node is that one's.
+    fn note(&mut self, lane: Lane, queue: Queue) {
+        if self.shared.lanes.owns(lane) {
+            self.heads.note(lane, queue);
+        }
+    }
+
+    /// Attempts of which nobody knows whether they were made durable: no call of them was started.
+    async fn ask_again(&mut self) -> Result<(), StoreError> {
+        if self.doubtful.is_empty() {
+            return Ok(());
+        }
+        let mut calls = std::mem::take(&mut self.doubtful);
+        for call in &mut calls {
+            call.arm.doubtful = true;
+        }
+        self.arm(calls).await
+    }
+
     async fn look_everywhere(&mut self) -> Result<(), StoreError> {
         let store = self.shared.service.store().clone();
         self.gates.load(store.gates().await?);
         let now = self.shared.service.now();
-        for waiting in store.waiting().await? {
+        for waiting in store.waiting(&self.shared.lanes.list()).await? {
             if waiting.queue.is_unknown() {
                 if waiting.due_at <= now {
                     self.unknown.tell([(waiting.lane, waiting.queue)].into(), false);
@@ -229,7 +252,8 @@ impl Dispatcher {
                 continue;
             }
             let free = campaign.as_ref().map_or(free, |live| self.own_rate(live, free));
-            let allowed = self.state(&app).bucket.take(app.settings.rate_per_second, free, Instant::now());
+            let rate = self.shared.lanes.share_of(app.settings.rate_per_second);
+            let allowed = self.state(&app).bucket.take(rate, free, Instant::now());
             let affordable = self.affordable(&app, allowed, now).await?;
             let taken = self.take(queue, number, affordable, now).await?;
             if let Some(bucket) = campaign.and_then(|live| self.campaigns.get_mut(&live.stored.number)) {
@@ -244,6 +268,7 @@ impl Dispatcher {
                 self.gates.probe(number, true);
             }
             for message in taken {
+                self.shared.lanes.begins(message.lane);
                 self.flying.insert((number, message.openid.clone()));
                 chosen.push((Arc::clone(&app), message));
             }
@@ -305,7 +330,7 @@ impl Dispatcher {
             self.campaigns.remove(&live.stored.number);
             return free;
         };
-        let now = Instant::now();
+        let (now, rate) = (Instant::now(), self.shared.lanes.share_of(rate));
         self.campaigns
             .entry(live.stored.number)
             .or_insert_with(|| Bucket::new(rate, now))
@@ -346,6 +371,10 @@ impl Dispatcher {
             && let Some(lane) = self.heads.lane(queue)
             && !passed_over.contains(&lane)
         {
+            if !self.shared.lanes.owns(lane) {
+                self.heads.give_up(queue, lane);
+                continue;
+            }
             if self.heads.needs_reading(queue, lane) {
                 let read = self.shared.service.store().claim(lane, queue, now, RUN).await?;
                 if !self.heads.fill(queue, lane, read) {
@@ -383,13 +412,14 @@ impl Dispatcher {
             let template_id = self.template_id(message.template).await;
             let arm = Arm {
                 lane: message.lane,
-                epoch: self.shared.epochs.of(message.lane),
+                epoch: self.shared.lanes.epoch(message.lane),
                 queue: message.queue,
                 due_at: message.due_at,
                 id: message.id,
                 before: message.state,
                 attempt: message.attempts + 1,
                 at: now,
+                doubtful: false,
             };
             let slots = Arc::clone(&self.state(&app).slots);
             calls.push(Call { app, message, template_id, arm, slots });
@@ -397,13 +427,15 @@ impl Dispatcher {
         if !strangers.is_empty() {
             self.shared.service.store().skip(strangers, NOT_A_GUEST).await?;
         }
+        self.arm(calls).await
+    }
+
+    async fn arm(&mut self, calls: Vec<Call>) -> Result<(), StoreError> {
         let armed = match self.shared.service.store().arm(calls.iter().map(|call| call.arm).collect()).await {
             Ok(armed) => armed,
             Err(error) => {
-                for call in calls {
-                    self.heads.note(call.message.lane, call.message.queue);
-                    self.forget(call.app.number, call.message.id, call.message.openid);
-                }
+                // The database may have kept them and been lost before it could say so.
+                self.doubtful.extend(calls);
                 return Err(error);
             }
         };
@@ -440,6 +472,7 @@ impl Dispatcher {
     /// Its slot is free, its person may get another message.
     fn forget(&mut self, app: i64, message: MessageId, openid: String) {
         self.heads.release(message);
+        self.shared.lanes.ends(message.lane());
         self.flying.remove(&(app, openid));
         // One task counts; the other only looks.
         let before = self.outstanding.load(Ordering::Relaxed);

@@ -33,15 +33,41 @@ pub(super) async fn run(
         let mut settlements: Vec<Settlement> =
             batch.iter().map(|finished| finished.settlement.clone()).collect();
         settlements.sort_unstable_by_key(|settlement| (settlement.lane, settlement.id));
-        while let Err(error) = shared.service.store().settle(settlements.clone()).await {
-            tracing::error!(%error, count = settlements.len(), "outcomes could not be kept; trying again");
-            tokio::time::sleep(AGAIN).await;
+        let counted = keep(&shared, &settlements).await;
+        // An attempt that somebody else has settled meanwhile, since this node lost its lane: what WeChat answered is
+        // evidence all the same, for this attempt and nothing else.
+        let late: Vec<Settlement> = settlements
+            .into_iter()
+            .zip(counted)
+            .filter(|(_, counted)| !counted)
+            .filter_map(|(settlement, _)| match settlement.result {
+                Settled::Outcome(outcome) if outcome != Outcome::Unknown => {
+                    Some(Settlement { result: Settled::Late(outcome), ..settlement })
+                }
+                _ => None,
+            })
+            .collect();
+        if !late.is_empty() {
+            keep(&shared, &late).await;
         }
         for finished in &batch {
             count(&finished.settlement.result);
         }
         // A dispatcher that has stopped does not need to know.
         let _ = durable.send(Landed::Settled(std::mem::replace(&mut batch, Vec::with_capacity(BATCH))));
+    }
+}
+
+/// Gives outcomes to the database until it takes them; tells which counted.
+async fn keep(shared: &Shared, settlements: &[Settlement]) -> Vec<bool> {
+    loop {
+        match shared.service.store().settle(settlements.to_vec()).await {
+            Ok(counted) => return counted,
+            Err(error) => {
+                tracing::error!(%error, count = settlements.len(), "outcomes could not be kept; trying again");
+                tokio::time::sleep(AGAIN).await;
+            }
+        }
     }
 }
 

@@ -43,10 +43,14 @@ pub(crate) async fn run(shared: Shared) {
             () = tokio::time::sleep(TICK) => ticks = ticks.wrapping_add(1),
         }
         busy.retain(|_, task| !task.is_finished());
+        if !shared.lanes.on_duty(&shared.service, "webhooks") {
+            continue;
+        }
         if let Err(error) = step(&shared, &poster, &tasks, &mut busy).await {
             tracing::error!(%error, "webhooks could not be looked after; trying again");
         }
         if ticks.is_multiple_of(CLEAR_EVERY)
+            && shared.lanes.on_duty(&shared.service, "webhooks")
             && let Err(error) =
                 shared.service.store().forget_events(shared.service.now() - KEPT, SHARED).await
         {

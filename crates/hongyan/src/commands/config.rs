@@ -15,9 +15,15 @@ pub(crate) async fn run(global: &Global, command: ConfigCommand) -> anyhow::Resu
         ConfigCommand::Check => {
             let config = Config::load(global, None, None)?;
             let pending = store::store::pending_migrations(&config.database_url).await?;
-            let path = store::store::sqlite_path(&config.database_url)?;
+            let exists = if store::store::is_postgres(&config.database_url) {
+                // One that was never migrated holds nothing of ours.
+                pending.len() < store::store::migrations()
+            } else {
+                store::store::sqlite_path(&config.database_url)?.exists()
+            };
+            let shown = store::store::shown_url(&config.database_url);
             // Checking must not make a database where there is none.
-            let apps = if path.exists() {
+            let apps = if exists {
                 let service = open::service(&config, Role::Guest).await?;
                 service.apps().reload().await?;
                 Some(service.apps().all().len())
@@ -25,13 +31,13 @@ pub(crate) async fn run(global: &Global, command: ConfigCommand) -> anyhow::Resu
                 None
             };
             if global.json {
-                output::json(&json!({ "database_url": config.database_url, "data_dir": config.data_dir,
-                    "listen": config.listen, "public_listen": config.public_listen, "database_exists": path.exists(),
+                output::json(&json!({ "database_url": shown, "data_dir": config.data_dir,
+                    "listen": config.listen, "public_listen": config.public_listen, "database_exists": exists,
                     "apps": apps, "pending_migrations": pending }));
                 return Ok(());
             }
             output::line(&format!("data_dir       {}", config.data_dir.display()));
-            output::line(&format!("database_url   {}", config.database_url));
+            output::line(&format!("database_url   {shown}"));
             output::line(&format!("listen         {}", config.listen));
             if let Some(address) = config.public_listen {
                 output::line(&format!("public_listen  {address}"));

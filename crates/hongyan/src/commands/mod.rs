@@ -2,7 +2,9 @@
 
 mod app;
 pub(crate) mod campaign;
+mod cluster;
 mod config;
+mod copy;
 mod demo;
 mod key;
 pub(crate) mod ledger;
@@ -54,6 +56,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Guest(command) => people::guest(&global, command).await?,
         Command::Campaign(command) => return campaign::run(&global, command).await,
         Command::Config(command) => config::run(&global, command).await?,
+        Command::Cluster(command) => cluster::run(&global, command).await?,
+        Command::Copy(copy) => copy::run(&global, copy).await?,
         Command::Migrate(migrate) => config::migrate(&global, &migrate).await?,
         Command::Openapi => output::json(&serde_json::to_value(api::openapi())?),
     }

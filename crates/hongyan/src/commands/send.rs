@@ -20,9 +20,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) async fn run(global: &Global, arguments: cli::Send) -> anyhow::Result<ExitCode> {
     let config = Config::load(global, None, None)?;
-    let served = store::store::is_served(&config.database_url)?;
+    let shared = store::store::is_postgres(&config.database_url);
+    let mut served = store::store::is_served(&config.database_url)?;
+    let role = if arguments.wait && !served && !shared { Role::Worker } else { Role::Guest };
+    let service = open::service(&config, role).await?;
+    served |= shared && service.is_worked().await?;
     let alone = arguments.wait && !served;
-    let service = open::service(&config, if alone { Role::Worker } else { Role::Guest }).await?;
     service.apps().reload().await?;
     service.reload_guests().await?;
     let app = service.app(&arguments.app_id).await?;

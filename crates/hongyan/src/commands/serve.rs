@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use api::Api;
 use axum::Router;
 use axum::serve::ListenerExt;
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::asked_to_stop;
-use crate::cli::{Global, Serve};
+use crate::cli::{Global, NodeRole, Serve};
 use crate::config::Config;
 use crate::locale::say;
 use crate::open;
@@ -44,6 +44,7 @@ pub(crate) async fn start(
     main: TcpListener,
     public: Option<TcpListener>,
     config: &Config,
+    role: NodeRole,
     phones: Vec<String>,
 ) -> anyhow::Result<Running> {
     let address = main.local_addr()?;
@@ -51,8 +52,15 @@ pub(crate) async fn start(
         service.set_public_url(url.clone());
     }
     let private_webhooks = config.webhooks_allow_private;
+    let node = engine::NodeOptions {
+        name: config.node_name.clone(),
+        works: role != NodeRole::Web,
+        serves: role != NodeRole::Worker,
+        lease: config.lease,
+        call: open::call_time(config.lease),
+    };
     let engine =
-        Engine::start(service.clone(), engine::Options { private_webhooks, ..engine::Options::default() })
+        Engine::start(service.clone(), engine::Options { private_webhooks, node, ..engine::Options::default() })
             .await?;
     let (servers, stop) = (TaskTracker::new(), CancellationToken::new());
     servers.spawn(stop.clone().run_until_cancelled_owned(api::keep_metrics(metrics.clone())));
@@ -79,8 +87,12 @@ pub(crate) async fn start(
             }
         }
     };
-    servers.spawn(serve(main, api.router(console)));
-    if let Some(public) = public {
+    if role == NodeRole::Worker {
+        servers.spawn(serve(main, api.worker_router()));
+    } else {
+        servers.spawn(serve(main, api.router(console)));
+    }
+    if let Some(public) = public.filter(|_| role != NodeRole::Worker) {
         servers.spawn(serve(public, api.public_router()));
     }
     servers.spawn(async move { try_out.resume().await });
@@ -101,6 +113,12 @@ impl Running {
 
 pub(crate) async fn run(global: &Global, serve: Serve) -> anyhow::Result<()> {
     let config = Config::load(global, serve.listen, serve.public_listen)?;
+    if serve.role != NodeRole::All && !store::store::is_postgres(&config.database_url) {
+        bail!(say(
+            "--role 只用于多个节点共用一个 PostgreSQL；当前的 database_url 是单个文件，请去掉 --role。",
+            "--role is for several nodes over one PostgreSQL; this database_url is a file: leave --role out."
+        ));
+    }
     let service = open::service(&config, Role::Worker).await?;
     let main = bind(config.listen).await?;
     let public = match config.public_listen {
@@ -108,8 +126,17 @@ pub(crate) async fn run(global: &Global, serve: Serve) -> anyhow::Result<()> {
         None => None,
     };
     let public_address = public.as_ref().and_then(|listener| listener.local_addr().ok());
-    let running = start(service.clone(), api::install_metrics(), main, public, &config, Vec::new()).await?;
-    tracing::info!(address = %running.address, database = config.database_url, "hongyan is ready");
+    let running = start(
+            service.clone(),
+            api::install_metrics(),
+            main,
+            public,
+            &config,
+            serve.role,
+            Vec::new(),
+        )
+        .await?;
+    tracing::info!(address = %running.address, database = store::store::shown_url(&config.database_url), "hongyan is ready");
     if let Some(address) = public_address {
         tracing::info!(%address, "the public address is ready");
     }

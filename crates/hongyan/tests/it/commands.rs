@@ -74,7 +74,7 @@ fn what_is_wrong_is_said_and_the_exit_code_tells() {
     says(&["key", "create", "--name", "x", "--all-apps", "--scope", "fly"], 2, "no scope");
     says(&["app", "show", "wx0000000000000000"], 1, "no app");
     says(&["app", "add", "gh_1", "--name", "x"], 1, "AppSecret");
-    says(&["app", "list", "--database-url", "postgres://localhost/x"], 1, "sqlite:PATH");
+    says(&["app", "list", "--database-url", "mysql://localhost/x"], 1, "sqlite:PATH");
     says(&["app", "list", "--config", "missing.toml"], 1, "missing.toml");
     std::fs::write(path.join("wrong.toml"), "lisen = 1\n").unwrap();
     says(&["config", "check", "--config", "wrong.toml"], 1, "lisen");

@@ -10,6 +10,7 @@ mod chaos;
 mod commands;
 mod console;
 mod crash;
+mod database;
 mod demo;
 #[cfg(target_os = "linux")]
 mod durable;

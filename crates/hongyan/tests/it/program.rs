@@ -14,6 +14,10 @@ pub(crate) fn hongyan(data_dir: &Path) -> Command {
     {
         command.env_remove(name);
     }
+    if crate::database::is_postgres() {
+        command.env("HONGYAN_DATABASE_URL", crate::database::url(data_dir)).env("HONGYAN_LEASE_SECONDS", "6");
+        command.env("HONGYAN_DATABASE_CONNECTIONS", "12");
+    }
     command
         .env("LANG", "en_US.UTF-8")
         .env("HONGYAN_DATA_DIR", data_dir)

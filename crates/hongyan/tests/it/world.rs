@@ -114,11 +114,13 @@ impl World {
     }
 
     async fn start(&mut self, engine: bool) {
-        let url = format!("sqlite:{}", self.directory.path().join("hongyan.db").display());
+        let url = crate::database::url(self.directory.path());
         // After a restart the lock file may be held a moment longer: a program that another test starts right then has a
         // copy of every open file between its fork and its exec.
         let store = until("the database, free again", || async {
-            let options = OpenOptions { url: url.clone(), master: self.master.clone(), role: Role::Worker };
+            let mut options = OpenOptions::new(url.clone(), self.master.clone(), Role::Worker);
+            options.connections = 8;
+            options.scratch = Some(self.directory.path().to_owned());
             match Store::open(options, Arc::clone(&self.clock) as _, Arc::clone(&self.entropy)).await {
                 Ok(store) => Some(store),
                 Err(OpenError::InUse(_)) => None,
@@ -178,6 +180,9 @@ impl World {
         }
         if let Some(old) = old {
             old.stop().await;
+        }
+        if service.store().is_shared() {
+            service.store().close().await;
         }
         drop(service);
     }

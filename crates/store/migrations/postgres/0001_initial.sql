@@ -1,6 +1,8 @@
 -- The shape is explained in docs/adr/0001-the-shape-of-the-store.md; its figures come from the benches. Tables, columns and
 -- their order equal those of ../sqlite (a test compares them). Every key of the hot tables is led by the lane, which is
--- also what a sharded PostgreSQL would distribute by; text in keys compares by bytes.
+-- also what a sharded PostgreSQL would distribute by; text in keys compares by bytes. What is finished some day lies in
+-- partitions by its time-ordered id, so that old data is dropped and not deleted; `store::postgres::partitions` makes them,
+-- and the default ones take what lies outside.
 -- Times are milliseconds UTC, ids are 16 bytes (UUIDv7 with the lane inside) or 64-bit numbers.
 
 create table meta (
@@ -92,8 +94,8 @@ create table inbox (
     applied_at bigint,
     body text not null,
     primary key (lane, id)
-) with (autovacuum_vacuum_scale_factor = 0.05);
-create unique index inbox_identity on inbox (lane, event_at, digest);
+) partition by range (id);
+create table inbox_default partition of inbox default with (autovacuum_vacuum_scale_factor = 0.05);
 create index inbox_pending on inbox (lane, id) where verdict is null;
 
 create table subscription (
@@ -142,7 +144,8 @@ create table message (
     lang text not null,
     expire_at bigint not null,
     primary key (lane, id)
-);
+) partition by range (id);
+create table message_default partition of message default;
 
 create table message_state (
     id bytea not null,
@@ -163,7 +166,8 @@ create table message_state (
     receipt_status text,
     previous_sent bytea,
     primary key (lane, id)
-) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
+) partition by range (id);
+create table message_state_default partition of message_state default with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
 
 create table attempt (
     lane smallint not null,
@@ -174,7 +178,8 @@ create table attempt (
     errmsg text,
     ambiguous boolean not null,
     primary key (lane, message, number)
-);
+) partition by range (message);
+create table attempt_default partition of attempt default;
 
 create table ready (
     lane smallint not null,

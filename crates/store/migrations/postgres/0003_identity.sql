@@ -1,4 +1,4 @@
--- As on SQLite. Here an append still looks up the identity: nodes append to lanes that are not theirs.
+-- What an event is (I2), apart from the inbox: docs/adr/0002-identity-at-applying.md.
 create table identity (
     event_at bigint not null,
     lane smallint not null,
@@ -6,6 +6,3 @@ create table identity (
     inbox bytea not null,
     primary key (lane, event_at, digest)
 );
-insert into identity (event_at, lane, digest, inbox)
-select event_at, lane, digest, id from inbox where verdict is null or verdict in (1, 2);
-drop index inbox_identity;

@@ -2,7 +2,7 @@
 create table subscriber (
     lane smallint not null,
     app bigint not null,
-    openid text not null,
+    openid text collate "C" not null,
     external_id text,
     unionid text,
     -- JSON: an array, and an object of those attributes that are not sensitive.
@@ -24,14 +24,14 @@ create table person_key (
     app bigint not null,
     name text not null,
     value bytea not null,
-    openid text not null,
+    openid text collate "C" not null,
     primary key (lane, app, name, value, openid)
 );
 
 -- Who receives while an app is on trial.
 create table guest (
     app bigint not null,
-    openid text not null,
+    openid text collate "C" not null,
     note text,
     created_at bigint not null,
     primary key (app, openid)

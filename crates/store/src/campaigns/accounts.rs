@@ -3,9 +3,9 @@
 use domain::Lane;
 use domain::campaign::Accounts;
 use domain::message::State;
-use sqlx::Row;
 use uuid::Uuid;
 
+use crate::db::{self};
 use super::rows;
 use crate::Store;
 use crate::error::StoreError;
@@ -43,7 +43,7 @@ select lane, expanded_to, expanded, first_id, last_id, resent_to, recipients, to
     delivered, undelivered, refused, failed, unknown, expired, cancelled, skipped
 from campaign_lane where campaign = $1 order by lane";
 const COUNT: &str = "
-select s.state, count(*) from message m join message_state s on s.id = m.id
+select s.state, count(*) from message m join message_state s on s.lane = m.lane and s.id = m.id
 where m.id between $1 and $2 and m.queue = $3 and m.lane = $4 group by s.state";
 
 impl Store {
@@ -53,11 +53,11 @@ impl Store {
     /// Where the database is away.
     pub async fn campaign_progress(&self, number: i64) -> Result<Progress, StoreError> {
         let mut progress = Progress::default();
-        for row in sqlx::query(READ).bind(number).fetch_all(&self.readers).await? {
+        for row in db::query(READ).bind(number).fetch_all(&self.readers).await? {
             let accounts = rows::accounts(&row, 6)?;
             progress.accounts.merge(&accounts);
             let id =
-                |at: usize| Ok::<_, StoreError>(row.try_get::<Option<Vec<u8>>, _>(at)?.map(|id| uuid(&id)));
+                |at: usize| Ok::<_, StoreError>(row.try_get::<Option<Vec<u8>>>(at)?.map(|id| uuid(&id)));
             let (first, last) = (id(3)?.transpose()?, id(4)?.transpose()?);
             progress.lanes.push(LaneAccounts {
                 lane: Lane(row.try_get(0)?),
@@ -81,16 +81,16 @@ impl Store {
             counted.todo += lane.accounts.todo;
             counted.recipients += lane.accounts.todo;
             let Some((first, last)) = lane.ids else { continue };
-            let query = sqlx::query(COUNT)
+            let query = db::query(COUNT)
                 .bind(first.as_bytes().to_vec())
                 .bind(last.as_bytes().to_vec())
                 .bind(Queue::of_campaign(number).0)
-                .bind(i64::from(lane.lane.0));
+                .bind(lane.lane.0);
             for row in query.fetch_all(&self.readers).await? {
-                let state = State::try_from(row.try_get::<i16, _>(0)?)
+                let state = State::try_from(row.try_get::<i16>(0)?)
                     .map_err(|_| StoreError::Corrupt("message_state"))?;
                 counted.add(state, row.try_get(1)?);
-                counted.recipients += row.try_get::<i64, _>(1)?;
+                counted.recipients += row.try_get::<i64>(1)?;
             }
         }
         Ok(counted)

@@ -4,9 +4,8 @@ use std::collections::HashMap;
 
 use domain::ledger::Subscription;
 use domain::{Lane, Millis};
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 
+use crate::db::{self, Row};
 use crate::Store;
 use crate::error::StoreError;
 use crate::hot::{accounts, json};
@@ -28,18 +27,18 @@ select s.status, s.status_at, s.balance, s.known, s.last_grant_at, s.refused_at,
 const PAGE: &str = "
 from subscription s where s.lane = $1 and s.template = $2 and s.openid > $3 and s.since <= $4 order by s.openid limit $5";
 const OF: &str = "
-from (select v->>0 lane, v->>1 openid from (select value v from json_each($1))) b
+from [$1: lane int2, openid text] b
 join subscription s on s.lane = b.lane and s.template = $2 and s.openid = b.openid";
 const COUNT: &str = "
-select v, (select count(*) from subscription s where s.lane = v and s.template = $2 and s.since <= $3)
-from (select value v from json_each($1))";
+select b.lane, (select count(*) from subscription s where s.lane = b.lane and s.template = $2 and s.since <= $3)
+from [$1 each: lane int2] b";
 /// People who stand alike are told together: what that means is the ledger's to say.
 const ALIKE: &str = "
-select status, min(status_at), min(balance), known, max(last_grant_at), max(refused_at), max(found_open), '', balance - min(free, balance),
-    count(*), free
+select status, min(status_at), min(balance), known, max(last_grant_at), max(refused_at), max(found_open), '',
+    min(balance) - <<min|least>>(free, min(balance)), count(*), free
 from (select s.status, s.status_at, s.balance, s.known, s.last_grant_at, s.refused_at, s.found_open,
-        min(2, max(0, s.balance - (select count(*) from reserved r where r.lane = s.lane and r.template = s.template and r.openid = s.openid))) free
-    from subscription s where s.lane = $1 and s.template = $2 and s.since <= $3)
+        <<min|least>>(2, <<max|greatest>>(0, s.balance - (select count(*) from reserved r where r.lane = s.lane and r.template = s.template and r.openid = s.openid))) free
+    from subscription s where s.lane = $1 and s.template = $2 and s.since <= $3) x
 group by status, known, balance > 0, last_grant_at > 0, free";
 
 impl Store {
@@ -49,7 +48,7 @@ impl Store {
     /// Where the database is away.
     pub async fn count_members(&self, template: i64, until: Millis) -> Result<Vec<(Lane, i64)>, StoreError> {
         let lanes: Vec<u16> = self.lanes().iter().map(|lane| lane.0).collect();
-        let query = sqlx::query(COUNT).bind(json(&lanes)?).bind(template).bind(until);
+        let query = db::query(COUNT).bind(json(&lanes)?).bind(template).bind(until);
         let rows = query.fetch_all(&self.readers).await?;
         rows.iter().map(|row| Ok((Lane(row.try_get(0)?), row.try_get(1)?))).collect()
     }
@@ -67,8 +66,8 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<Member>, StoreError> {
         let statement = format!("{COLUMNS} {PAGE}");
-        let query = sqlx::query(sqlx::AssertSqlSafe(statement))
-            .bind(i64::from(lane.0))
+        let query = db::query(statement)
+            .bind(lane.0)
             .bind(template)
             .bind(after)
             .bind(until)
@@ -88,7 +87,7 @@ impl Store {
         let wanted: Vec<_> =
             openids.iter().map(|openid| (self.lanes().of_openid(openid).0, openid)).collect();
         let statement = format!("{COLUMNS} {OF}");
-        let query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(json(&wanted)?).bind(template);
+        let query = db::query(statement).bind(json(&wanted)?).bind(template);
         let rows = query.fetch_all(&self.readers).await?;
         rows.iter().map(|row| member(row).map(|member| (member.openid.clone(), member))).collect()
     }
@@ -104,13 +103,13 @@ impl Store {
         template: i64,
         until: Millis,
     ) -> Result<Vec<(Member, i64, i64)>, StoreError> {
-        let query = sqlx::query(ALIKE).bind(i64::from(lane.0)).bind(template).bind(until);
+        let query = db::query(ALIKE).bind(lane.0).bind(template).bind(until);
         let rows = query.fetch_all(&self.readers).await?;
         rows.iter().map(|row| Ok((member(row)?, row.try_get(9)?, row.try_get(10)?))).collect()
     }
 }
 
-fn member(row: &SqliteRow) -> Result<Member, StoreError> {
+fn member(row: &Row) -> Result<Member, StoreError> {
     Ok(Member {
         subscription: accounts::subscription(row, 0)?,
         openid: row.try_get(7)?,

@@ -3,9 +3,9 @@
 
 use domain::message::State;
 use domain::{Lane, MessageId, Millis};
-use sqlx::SqliteConnection;
 use uuid::Uuid;
 
+use crate::db::{self, Db};
 use crate::Store;
 use crate::error::StoreError;
 use crate::hot::enqueue::Queue;
@@ -102,7 +102,7 @@ const READY: &str = "insert into ready (lane, queue, due_at, id, expire_at)";
 const RESERVED: &str = "insert into reserved (lane, template, openid, id)";
 const MOVE_LANE: &str = "
 update campaign_lane set expanded_to = $4, expanded = $5
-where campaign = $1 and lane = $2 and expanded_to is $3 and not expanded";
+where campaign = $1 and lane = $2 and expanded_to is not distinct from $3 and not expanded";
 const MOVE_LIST: &str = "
 update campaign set expanded_to = $3, expanded = $4 where number = $1 and expanded_to = $2 and not expanded";
 /// Those who were counted at the start and are no longer there, or came between: the account follows the walk.
@@ -111,10 +111,15 @@ const LEFT: &str = "select todo from campaign_lane where campaign = $1 and lane 
 const ALL_DONE: &str = "
 update campaign set expanded = true where number = $1
     and not exists (select 1 from campaign_lane where campaign = $1 and not expanded)";
+/// The same for a campaign whose lanes nobody wrote last; one with a list has its own end.
+const CLOSE: &str = "
+update campaign set expanded = true where number = $1 and list is null and not expanded
+    and exists (select 1 from campaign_lane where campaign = $1)
+    and not exists (select 1 from campaign_lane where campaign = $1 and not expanded)";
 const IDS: &str = "
-update campaign_lane set first_id = min(coalesce(first_id, unhex(v->>1)), unhex(v->>1)),
-    last_id = max(coalesce(last_id, unhex(v->>2)), unhex(v->>2))
-from (select value v from json_each($2)) b where campaign = $1 and lane = v->>0";
+update campaign_lane as c set first_id = <<min|least>>(coalesce(c.first_id, b.lowest), b.lowest),
+    last_id = <<max|greatest>>(coalesce(c.last_id, b.highest), b.highest)
+from [$2: lane int2, lowest id, highest id] b where c.campaign = $1 and c.lane = b.lane";
 
 impl Store {
     /// Writes a chunk of a campaign's recipients.
@@ -138,22 +143,40 @@ impl Store {
     }
 }
 
-async fn write(db: &mut SqliteConnection, mut chunk: Chunk) -> Result<Expanded, StoreError> {
+impl Store {
+    /// Says that a campaign is expanded, where all of its lanes are: two that end at the same moment do not see each other.
+    ///
+    /// # Errors
+    /// Where the database is away.
+    pub async fn close_expansion(&self, number: i64) -> Result<(), StoreError> {
+        self.writer
+            .cold_bulk(move |db, _| {
+                Box::pin(async move {
+                    db::query(CLOSE).bind(number).execute(db).await?;
+                    Ok(())
+                })
+            })
+            .await
+    }
+}
+
+async fn write(db: &mut Db, mut chunk: Chunk) -> Result<Expanded, StoreError> {
     let count = i64::try_from(chunk.recipients.len()).unwrap_or(i64::MAX);
     let (home, done) = match &chunk.place {
         Place::Lane { lane, done, .. } => (*lane, *done),
         Place::List { home, done, .. } => (*home, *done),
     };
+    db.in_lane(home.0);
     if epochs(db, std::iter::once(home.0)).await?.get(&home.0) != Some(&chunk.epoch) {
         return Ok(Expanded::Elsewhere);
     }
     let moved = match &chunk.place {
         Place::Lane { lane, from, to, done } => {
-            let query = sqlx::query(MOVE_LANE).bind(chunk.campaign).bind(i64::from(lane.0));
+            let query = db::query(MOVE_LANE).bind(chunk.campaign).bind(lane.0);
             query.bind(from.as_deref()).bind(to).bind(done).execute(&mut *db).await?
         }
         Place::List { from, to, done, .. } => {
-            let query = sqlx::query(MOVE_LIST).bind(chunk.campaign).bind(from).bind(to).bind(done);
+            let query = db::query(MOVE_LIST).bind(chunk.campaign).bind(from).bind(to).bind(done);
             query.execute(&mut *db).await?
         }
     };
@@ -162,7 +185,7 @@ async fn write(db: &mut SqliteConnection, mut chunk: Chunk) -> Result<Expanded, 
     }
     let mut tally = Tally::default();
     let left: i64 =
-        sqlx::query_scalar(LEFT).bind(chunk.campaign).bind(i64::from(home.0)).fetch_one(&mut *db).await?;
+        db::query_scalar(LEFT).bind(chunk.campaign).bind(home.0).fetch_one(&mut *db).await?;
     let left = left - count;
     let accounts = tally.of(chunk.campaign, home.0);
     accounts.todo -= count;
@@ -174,7 +197,7 @@ async fn write(db: &mut SqliteConnection, mut chunk: Chunk) -> Result<Expanded, 
         tally.born(recipient.id, chunk.campaign, recipient.state);
     }
     if matches!(chunk.place, Place::Lane { done: true, .. }) {
-        sqlx::query(ALL_DONE).bind(chunk.campaign).execute(&mut *db).await?;
+        db::query(ALL_DONE).bind(chunk.campaign).execute(&mut *db).await?;
     }
     chunk.recipients.sort_unstable_by_key(|recipient| recipient.id);
     ids(db, &chunk).await?;
@@ -187,7 +210,7 @@ async fn write(db: &mut SqliteConnection, mut chunk: Chunk) -> Result<Expanded, 
 }
 
 /// Widens the ranges in which the campaign's messages lie.
-async fn ids(db: &mut SqliteConnection, chunk: &Chunk) -> Result<(), StoreError> {
+async fn ids(db: &mut Db, chunk: &Chunk) -> Result<(), StoreError> {
     let mut ranges: std::collections::BTreeMap<u16, (Uuid, Uuid)> = std::collections::BTreeMap::new();
     for recipient in &chunk.recipients {
         let id = recipient.id.0;
@@ -199,14 +222,14 @@ async fn ids(db: &mut SqliteConnection, chunk: &Chunk) -> Result<(), StoreError>
     }
     let rows: Vec<_> =
         ranges.into_iter().map(|(lane, (first, last))| (lane, hex(first), hex(last))).collect();
-    sqlx::query(IDS).bind(chunk.campaign).bind(json(&rows)?).execute(db).await?;
+    db::query(IDS).bind(chunk.campaign).bind(json(&rows)?).execute(db).await?;
     Ok(())
 }
 
 /// Each table's rows in its own order.
-async fn insert(db: &mut SqliteConnection, chunk: &Chunk, by_id: &[NewRecipient]) -> Result<(), StoreError> {
+async fn insert(db: &mut Db, chunk: &Chunk, by_id: &[NewRecipient]) -> Result<(), StoreError> {
     let queue = Queue::of_campaign(chunk.campaign).0;
-    values::bound(values::statement(MESSAGES, 12, by_id.len(), ""), 12, by_id, |query, new| {
+    values::insert(db.engine(), MESSAGES, by_id, "", |query, new| {
         query
             .bind(new.id.0.as_bytes().as_slice())
             .bind(new.id.lane().0)
@@ -223,7 +246,7 @@ async fn insert(db: &mut SqliteConnection, chunk: &Chunk, by_id: &[NewRecipient]
     })
     .execute(&mut *db)
     .await?;
-    values::bound(values::statement(STATES, 10, by_id.len(), ""), 10, by_id, |query, new| {
+    values::insert(db.engine(), STATES, by_id, "", |query, new| {
         query
             .bind(new.id.0.as_bytes().as_slice())
             .bind(new.id.lane().0)
@@ -243,7 +266,7 @@ async fn insert(db: &mut SqliteConnection, chunk: &Chunk, by_id: &[NewRecipient]
         return Ok(());
     }
     open.sort_unstable_by_key(|new| (new.id.lane(), new.id));
-    values::bound(values::statement(READY, 5, open.len(), ""), 5, &open, |query, new| {
+    values::insert(db.engine(), READY, &open, "", |query, new| {
         query
             .bind(new.id.lane().0)
             .bind(queue)
@@ -254,7 +277,7 @@ async fn insert(db: &mut SqliteConnection, chunk: &Chunk, by_id: &[NewRecipient]
     .execute(&mut *db)
     .await?;
     open.sort_unstable_by(|a, b| (a.id.lane(), &a.openid, a.id).cmp(&(b.id.lane(), &b.openid, b.id)));
-    values::bound(values::statement(RESERVED, 4, open.len(), ""), 4, &open, |query, new| {
+    values::insert(db.engine(), RESERVED, &open, "", |query, new| {
         query
             .bind(new.id.lane().0)
             .bind(chunk.template)

@@ -1,8 +1,8 @@
 //! Given lists of recipients: written once, in chunks, and read in order.
 
-use sqlx::Row;
 use uuid::Uuid;
 
+use crate::db::{self, Db};
 use crate::Store;
 use crate::error::StoreError;
 use crate::hot::values;
@@ -90,7 +90,7 @@ impl Store {
         after: i64,
         limit: i64,
     ) -> Result<Vec<ListedRecipient>, StoreError> {
-        let query = sqlx::query(READ).bind(list.as_bytes().to_vec()).bind(after).bind(limit);
+        let query = db::query(READ).bind(list.as_bytes().to_vec()).bind(after).bind(limit);
         query
             .fetch_all(&self.readers)
             .await?
@@ -112,7 +112,7 @@ impl Store {
     /// # Errors
     /// Where the database is away.
     pub async fn count_list(&self, list: Uuid) -> Result<i64, StoreError> {
-        let query = sqlx::query_scalar("select count(*) from recipient where list = $1");
+        let query = db::query_scalar("select count(*) from recipient where list = $1");
         Ok(query.bind(list.as_bytes().to_vec()).fetch_one(&self.readers).await?)
     }
 
@@ -124,7 +124,7 @@ impl Store {
         self.writer
             .cold_bulk(move |db, _| {
                 Box::pin(async move {
-                    sqlx::query(
+                    db::query(
                         "delete from recipient where list = $1 and not exists (select 1 from campaign where list = $1)
                              and not exists (select 1 from upload where list = $1)",
                     )
@@ -139,13 +139,12 @@ impl Store {
 }
 
 async fn insert(
-    db: &mut sqlx::SqliteConnection,
+    db: &mut Db,
     list: Uuid,
     rows: Vec<ListedRecipient>,
 ) -> Result<(), StoreError> {
     let rows: Vec<_> = rows.into_iter().map(|row| (row.kind.word(), row)).collect();
-    let statement = values::statement(INSERT, 6, rows.len(), "");
-    values::bound(statement, 6, &rows, |query, (kind, row)| {
+    values::insert(db.engine(), INSERT, &rows, "", |query, (kind, row)| {
         query
             .bind(list.as_bytes().as_slice())
             .bind(row.row)

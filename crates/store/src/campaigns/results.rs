@@ -2,10 +2,9 @@
 
 use domain::message::{List, State};
 use domain::{Lane, MessageId, Millis};
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
+use crate::db::{self, Row};
 use crate::Store;
 use crate::error::StoreError;
 use crate::hot::enqueue::Queue;
@@ -48,8 +47,8 @@ pub enum ResultFilter {
 const PAGE: &str = "
 select s.id, coalesce(r.sheet_row, m.row), m.openid, r.kind, r.given, r.vars, s.state, s.reason, s.errcode, coalesce(s.receipt_status, s.errmsg),
     coalesce(s.receipt_at, s.attempt_at, s.due_at), m.queue = $3 and m.lane = $4
-from (select id, queue, lane, openid, row from message where id > $1 and id <= $2 order by id limit $5) m
-join message_state s on s.id = m.id left join recipient r on r.list = $6 and r.row = m.row
+from (select id, queue, lane, openid, row from message where id > $1 and id <= $2<<| and lane = $4>> order by id limit $5) m
+join message_state s on s.id = m.id and s.lane = m.lane left join recipient r on r.list = $6 and r.row = m.row
 order by m.id";
 
 impl ResultFilter {
@@ -75,18 +74,18 @@ impl Store {
         filter: ResultFilter,
         examined: i64,
     ) -> Result<(Vec<ResultRow>, Option<Uuid>), StoreError> {
-        let rows = sqlx::query(PAGE)
+        let rows = db::query(PAGE)
             .bind(after.as_bytes().to_vec())
             .bind(last.as_bytes().to_vec())
             .bind(Queue::of_campaign(number).0)
-            .bind(i64::from(lane.0))
+            .bind(lane.0)
             .bind(examined)
             .bind(list.map(|list| list.as_bytes().to_vec()))
             .fetch_all(&self.readers)
             .await?;
         let mut found = Vec::new();
         for row in &rows {
-            if row.try_get::<bool, _>(11)? {
+            if row.try_get::<bool>(11)? {
                 let row = result(row)?;
                 if filter.takes(row.state) {
                     found.push(row);
@@ -94,13 +93,13 @@ impl Store {
             }
         }
         let more = i64::try_from(rows.len()).unwrap_or(0) == examined;
-        let next = rows.last().filter(|_| more).map(|row| row.try_get::<Vec<u8>, _>(0)).transpose()?;
+        let next = rows.last().filter(|_| more).map(|row| row.try_get::<Vec<u8>>(0)).transpose()?;
         Ok((found, next.map(|id| uuid(&id)).transpose()?))
     }
 }
 
 const TEXTS: &str = "
-select id, openid, data, queue = $3 and lane = $4 from message where id > $1 and id <= $2 order by id limit $5";
+select id, openid, data, queue = $3 and lane = $4 from message where id > $1 and id <= $2<<| and lane = $4>> order by id limit $5";
 
 /// Whom a campaign's messages go to and what they say, and where the next page begins.
 type Texts = (Vec<(String, String)>, Option<Uuid>);
@@ -117,27 +116,27 @@ impl Store {
         (after, last): (Uuid, Uuid),
         examined: i64,
     ) -> Result<Texts, StoreError> {
-        let rows = sqlx::query(TEXTS)
+        let rows = db::query(TEXTS)
             .bind(after.as_bytes().to_vec())
             .bind(last.as_bytes().to_vec())
             .bind(Queue::of_campaign(number).0)
-            .bind(i64::from(lane.0))
+            .bind(lane.0)
             .bind(examined)
             .fetch_all(&self.readers)
             .await?;
         let mut found = Vec::new();
         for row in &rows {
-            if row.try_get::<bool, _>(3)? {
+            if row.try_get::<bool>(3)? {
                 found.push((row.try_get(1)?, row.try_get(2)?));
             }
         }
         let more = i64::try_from(rows.len()).unwrap_or(0) == examined;
-        let next = rows.last().filter(|_| more).map(|row| row.try_get::<Vec<u8>, _>(0)).transpose()?;
+        let next = rows.last().filter(|_| more).map(|row| row.try_get::<Vec<u8>>(0)).transpose()?;
         Ok((found, next.map(|id| uuid(&id)).transpose()?))
     }
 }
 
-fn result(row: &SqliteRow) -> Result<ResultRow, StoreError> {
+fn result(row: &Row) -> Result<ResultRow, StoreError> {
     let kind: Option<String> = row.try_get(3)?;
     Ok(ResultRow {
         id: MessageId(uuid(row.try_get(0)?)?),
@@ -145,7 +144,7 @@ fn result(row: &SqliteRow) -> Result<ResultRow, StoreError> {
         openid: row.try_get(2)?,
         given: kind.zip(row.try_get(4)?),
         vars: row.try_get(5)?,
-        state: State::try_from(row.try_get::<i16, _>(6)?)
+        state: State::try_from(row.try_get::<i16>(6)?)
             .map_err(|_| StoreError::Corrupt("message_state"))?,
         reason: row.try_get(7)?,
         errcode: row.try_get(8)?,

@@ -3,10 +3,9 @@
 use domain::campaign::{Accounts, CampaignState};
 use domain::message::State;
 use domain::{Lane, MessageId, Millis};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
 
+use crate::db::{self, Db, Row};
 use crate::Store;
 use crate::error::StoreError;
 use crate::hot::enqueue::{self, Enqueued, Idempotency};
@@ -158,8 +157,8 @@ where number = $1 and state = $2";
 const BEGIN: &str = "
 insert into campaign_lane (campaign, lane, recipients, todo, scheduled, queued, sending, accepted, delivered, undelivered,
     refused, failed, unknown, expired, cancelled, skipped, expanded)
-select $1, v->>0, v->>1, v->>1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, false from (select value v from json_each($2))";
-const RESEND: &str = "update campaign_lane set resent_to = x'' where campaign = $1";
+select $1, b.lane, b.count, b.count, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, false from [$2: lane int2, count int8] b";
+const RESEND: &str = "update campaign_lane set resent_to = $2 where campaign = $1";
 
 impl Store {
     /// Keeps a draft, unless its key answers an earlier one.
@@ -182,7 +181,7 @@ impl Store {
                             Enqueued::Accepted | Enqueued::NoGrant => {}
                         }
                     }
-                    bound(sqlx::query(INSERT).bind(new.id.as_bytes().to_vec()).bind(new.app), &new)
+                    bound(db::query(INSERT).bind(new.id.as_bytes().to_vec()).bind(new.app), &new)
                         .bind(&new.created_by)
                         .bind(new.created_at)
                         .execute(db)
@@ -206,7 +205,7 @@ impl Store {
         self.writer
             .cold(move |db, _| {
                 Box::pin(async move {
-                    let done = bound(sqlx::query(REDRAFT).bind(number).bind(new.app), &new)
+                    let done = bound(db::query(REDRAFT).bind(number).bind(new.app), &new)
                         .bind(at)
                         .execute(db)
                         .await?;
@@ -224,7 +223,7 @@ impl Store {
         self.writer
             .cold(move |db, _| {
                 Box::pin(async move {
-                    let done = sqlx::query("delete from campaign where number = $1 and state = 1")
+                    let done = db::query("delete from campaign where number = $1 and state = 1")
                         .bind(number)
                         .execute(db)
                         .await?;
@@ -240,7 +239,7 @@ impl Store {
     /// Where the database is away.
     pub async fn campaign(&self, app: i64, id: Uuid) -> Result<Option<StoredCampaign>, StoreError> {
         let statement = format!("{COLUMNS} where c.id = $1 and c.app = $2");
-        sqlx::query(sqlx::AssertSqlSafe(statement))
+        db::query(statement)
             .bind(id.as_bytes().as_slice())
             .bind(app)
             .fetch_optional(&self.readers)
@@ -256,7 +255,7 @@ impl Store {
     /// Where the database is away.
     pub async fn campaign_by_number(&self, number: i64) -> Result<Option<StoredCampaign>, StoreError> {
         let statement = format!("{COLUMNS} where c.number = $1");
-        let query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(number);
+        let query = db::query(statement).bind(number);
         query.fetch_optional(&self.readers).await?.as_ref().map(stored).transpose()
     }
 
@@ -272,7 +271,7 @@ impl Store {
     ) -> Result<Vec<StoredCampaign>, StoreError> {
         let statement =
             format!("{COLUMNS} where c.app = $1 and c.number < $2 order by c.number desc limit $3");
-        let query = sqlx::query(sqlx::AssertSqlSafe(statement))
+        let query = db::query(statement)
             .bind(app)
             .bind(before.unwrap_or(i64::MAX))
             .bind(limit);
@@ -285,7 +284,7 @@ impl Store {
     /// Where the database is away.
     pub async fn campaigns_under_way(&self) -> Result<Vec<StoredCampaign>, StoreError> {
         let statement = format!("{COLUMNS} where c.state between 3 and 6 order by c.number");
-        let query = sqlx::query(sqlx::AssertSqlSafe(statement));
+        let query = db::query(statement);
         query.fetch_all(&self.readers).await?.iter().map(stored).collect()
     }
 
@@ -302,8 +301,8 @@ impl Store {
     }
 }
 
-async fn step(db: &mut SqliteConnection, number: i64, change: &CampaignChange) -> Result<bool, StoreError> {
-    let done = sqlx::query(CHANGE)
+async fn step(db: &mut Db, number: i64, change: &CampaignChange) -> Result<bool, StoreError> {
+    let done = db::query(CHANGE)
         .bind(number)
         .bind(change.from.code())
         .bind(change.to.code())
@@ -321,27 +320,27 @@ async fn step(db: &mut SqliteConnection, number: i64, change: &CampaignChange) -
     tell(db, number, change).await?;
     if let Some(lanes) = &change.begin {
         let rows: Vec<_> = lanes.iter().map(|(lane, count)| (lane.0, *count)).collect();
-        sqlx::query(BEGIN).bind(number).bind(json(&rows)?).execute(&mut *db).await?;
+        db::query(BEGIN).bind(number).bind(json(&rows)?).execute(&mut *db).await?;
     }
     if let Some(states) = &change.resend {
         let codes: Vec<i16> = states.iter().map(|state| state.code()).collect();
-        sqlx::query("update campaign set resend = $2 where number = $1")
+        db::query("update campaign set resend = $2 where number = $1")
             .bind(number)
             .bind(json(&codes)?)
             .execute(&mut *db)
             .await?;
-        sqlx::query(RESEND).bind(number).execute(db).await?;
+        db::query(RESEND).bind(number).bind(Vec::new()).execute(db).await?;
     }
     Ok(true)
 }
 
 /// Tells whoever wants to know that a campaign has another state.
-async fn tell(db: &mut SqliteConnection, number: i64, change: &CampaignChange) -> Result<(), StoreError> {
+async fn tell(db: &mut Db, number: i64, change: &CampaignChange) -> Result<(), StoreError> {
     if !webhooks::anybody(db).await? {
         return Ok(());
     }
     let (app, id, name): (i64, Vec<u8>, String) =
-        sqlx::query_as("select app, id, name from campaign where number = $1")
+        db::query_as("select app, id, name from campaign where number = $1")
             .bind(number)
             .fetch_one(&mut *db)
             .await?;
@@ -350,10 +349,8 @@ async fn tell(db: &mut SqliteConnection, number: i64, change: &CampaignChange) -
     webhooks::note(db, &[(app, format!("campaign.{}", change.to.as_str()), body.to_string())]).await
 }
 
-type Bound<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
-
 /// What a draft says, from its name on.
-fn bound<'q>(query: Bound<'q>, new: &'q NewCampaign) -> Bound<'q> {
+fn bound<'q>(query: db::Query<'q>, new: &'q NewCampaign) -> db::Query<'q> {
     query
         .bind(&new.name)
         .bind(new.template)
@@ -368,11 +365,11 @@ fn bound<'q>(query: Bound<'q>, new: &'q NewCampaign) -> Bound<'q> {
         .bind(new.expire_at)
 }
 
-fn stored(row: &SqliteRow) -> Result<StoredCampaign, StoreError> {
+fn stored(row: &Row) -> Result<StoredCampaign, StoreError> {
     Ok(StoredCampaign {
         number: row.try_get(0)?,
         asked: NewCampaign {
-            id: uuid(&row.try_get::<Vec<u8>, _>(1)?)?,
+            id: uuid(&row.try_get::<Vec<u8>>(1)?)?,
             app: row.try_get(2)?,
             name: row.try_get(3)?,
             template: row.try_get(6)?,
@@ -382,13 +379,13 @@ fn stored(row: &SqliteRow) -> Result<StoredCampaign, StoreError> {
             lang: row.try_get(10)?,
             audience: row.try_get(11)?,
             options: row.try_get(12)?,
-            list: row.try_get::<Option<Vec<u8>>, _>(13)?.map(|list| uuid(&list)).transpose()?,
+            list: row.try_get::<Option<Vec<u8>>>(13)?.map(|list| uuid(&list)).transpose()?,
             send_at: row.try_get(14)?,
             expire_at: row.try_get(15)?,
             created_by: row.try_get(16)?,
             created_at: row.try_get(17)?,
         },
-        state: CampaignState::try_from(row.try_get::<i16, _>(4)?)
+        state: CampaignState::try_from(row.try_get::<i16>(4)?)
             .map_err(|_| StoreError::Corrupt("campaign.state"))?,
         paused_because: row.try_get(5)?,
         updated_at: row.try_get(18)?,
@@ -404,7 +401,7 @@ fn stored(row: &SqliteRow) -> Result<StoredCampaign, StoreError> {
 }
 
 /// Reads accounts from fourteen columns in a row: recipients, todo, then the states by their codes.
-pub(super) fn accounts(row: &SqliteRow, from: usize) -> Result<Accounts, StoreError> {
+pub(super) fn accounts(row: &Row, from: usize) -> Result<Accounts, StoreError> {
     let mut accounts = Accounts::default();
     (accounts.recipients, accounts.todo) = (row.try_get(from)?, row.try_get(from + 1)?);
     for (at, state) in State::ALL.iter().enumerate() {

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 
 use domain::Millis;
 use serde::Serialize;
-use sqlx::{Row, SqlitePool};
+use uuid::Uuid;
 
+use crate::db::{self, Db, Engine, Readers};
 use super::{Erasure, rows};
 use crate::Store;
 use crate::error::StoreError;
-use crate::hot::hex;
 use crate::messages::first_id_of;
 
 /// Rows that one reading looks at, and rows that one commit changes.
@@ -41,23 +41,38 @@ pub enum Walk {
     NotOurs,
 }
 
-/// A page: what is the person's in it, and where the next one begins.
-const MESSAGES: &str = "
-select json_group_array(hex(id)) filter (where app = $3 and openid = $4), max(id), count(*)
-from (select id, app, openid from message where id > $1 and id < $2 order by id limit $5)";
-const CALLBACKS: &str = "
-select json_group_array(hex(id)) filter (where app = $3 and (openid = $4 or instr(body, $4) > 0)), max(id), count(*)
-from (select id, app, openid, body from inbox where id > $1 and id < $2 order by id limit $5)";
+/// A page: what is the person's in it, and where the next one begins. PostgreSQL reads a lane, by which its keys are led.
+macro_rules! page {
+    ($theirs:literal, $rows:literal) => {
+        concat!(
+            "select <<json_group_array(hex(id))|json_agg(encode(id, 'hex'))>> filter (where ",
+            $theirs,
+            ")<<|::text>>, <<max(id)|decode(max(encode(id, 'hex') collate \"C\"), 'hex')>>, count(*) from (",
+            $rows,
+            " order by id limit $5) page"
+        )
+    };
+}
+
+const MESSAGES: &str = page!(
+    "app = $3 and openid = $4",
+    "select id, app, openid from message where <<|lane = $7 and >>id > $1 and id < $2"
+);
+const CALLBACKS: &str = page!(
+    "app = $3 and (openid = $4 or <<instr|strpos>>(body, $4) > 0)",
+    "select id, app, openid, body from inbox where <<|lane = $7 and >>id > $1 and id < $2"
+);
 /// What came in after the person was erased and is about the time before: receipts of messages that are erased, events
 /// that were pushed again.
-const LATE_CALLBACKS: &str = "
-select json_group_array(hex(id)) filter (where app = $3 and (openid = $4 or instr(body, $4) > 0)
-    and (verdict = 4 or event_at <= $6 or (kind = 'sent' and effects like '%\"message\":null%'))), max(id), count(*)
-from (select id, app, openid, body, verdict, event_at, kind, effects from inbox
-    where id > $1 and id < $2 and verdict is not null order by id limit $5)";
+const LATE_CALLBACKS: &str = page!(
+    "app = $3 and (openid = $4 or <<instr|strpos>>(body, $4) > 0)
+        and (verdict = 4 or event_at <= $6 or (kind = 'sent' and effects like '%\"message\":null%'))",
+    "select id, app, openid, body, verdict, event_at, kind, effects from inbox
+        where <<|lane = $7 and >>id > $1 and id < $2 and verdict is not null"
+);
 
 const UNAPPLIED: &str = "
-select 1 from inbox where verdict is null and id < $1 and app = $2 and openid = $3 limit 1";
+select 1 from inbox where lane = $4 and verdict is null and id < $1 and app = $2 and openid = $3 limit 1";
 
 impl Store {
     /// Erases a person: first what is still to be sent, then everything else.
@@ -78,9 +93,9 @@ impl Store {
             return Ok(Walk::NotOurs);
         }
         let until = first_id_of(erasure.asked_at + 1);
-        for id in self.walk(MESSAGES, erasure, Vec::new(), until).await? {
+        for ids in self.walk(MESSAGES, erasure, &[erasure.lane().0], (Vec::new(), until)).await? {
             let fence = (erasure.lane().0, epoch);
-            let done = self.in_commits(id, fence, rows::messages).await?;
+            let done = self.in_commits(ids, fence, rows::messages).await?;
             let Some(done) = done else { return Ok(Walk::NotOurs) };
             if done.under_way {
                 return Ok(Walk::UnderWay);
@@ -105,7 +120,7 @@ impl Store {
         // Nobody can tell in which files the person is; what campaigns were made of is a list, not a file.
         self.forget_uploads_of(erasure.app).await?;
         let until = first_id_of(erasure.asked_at + 1);
-        for ids in self.walk(CALLBACKS, erasure, Vec::new(), until).await? {
+        for ids in self.walk(CALLBACKS, erasure, &self.all_lanes(), (Vec::new(), until)).await? {
             let done = self.in_commits(ids, (erasure.lane().0, epoch), rows::callbacks).await?;
             let Some(done) = done else { return Ok(Walk::NotOurs) };
             erased.callbacks += done.count;
@@ -125,7 +140,7 @@ impl Store {
     ) -> Result<Walk, StoreError> {
         let mut erased = Erased::default();
         let (after, until) = (first_id_of(erasure.asked_at), first_id_of(now + 1));
-        for ids in self.walk(LATE_CALLBACKS, erasure, after, until).await? {
+        for ids in self.walk(LATE_CALLBACKS, erasure, &self.all_lanes(), (after, until)).await? {
             let done = self.in_commits(ids, (erasure.lane().0, epoch), rows::callbacks).await?;
             let Some(done) = done else { return Ok(Walk::NotOurs) };
             erased.callbacks += done.count;
@@ -150,7 +165,7 @@ impl Store {
         }
         let mut erased = Erased::default();
         let until = first_id_of(erasure.asked_at + 1);
-        for ids in self.walk(MESSAGES, erasure, Vec::new(), until).await? {
+        for ids in self.walk(MESSAGES, erasure, &[erasure.lane().0], (Vec::new(), until)).await? {
             for part in ids.chunks(COMMIT) {
                 let (part, kinds) = (part.to_vec(), kinds.clone());
                 let fence = (erasure.lane().0, epoch);
@@ -161,7 +176,7 @@ impl Store {
                             if !rows::ours(db, fence).await? {
                                 return Ok(None);
                             }
-                            rows::values(db, &part, kinds.as_deref()).await.map(Some)
+                            rows::values(db, fence.0, &part, kinds.as_deref()).await.map(Some)
                         })
                     })
                     .await?;
@@ -177,10 +192,11 @@ impl Store {
 
     /// Events of the time before that are still to be applied would bring the person back.
     async fn has_unapplied(&self, erasure: &Erasure) -> Result<bool, StoreError> {
-        let found: Option<i64> = sqlx::query_scalar(UNAPPLIED)
+        let found: Option<i64> = db::query_scalar(UNAPPLIED)
             .bind(first_id_of(erasure.asked_at + 1))
             .bind(erasure.app)
             .bind(erasure.person())
+            .bind(erasure.lane().0)
             .fetch_optional(&self.readers)
             .await?;
         Ok(found.is_some())
@@ -245,37 +261,48 @@ impl Store {
         }
     }
 
+    /// The lanes that a walk goes through one after the other; SQLite's keys are not led by them, so that it is walked at once.
+    fn all_lanes(&self) -> Vec<u16> {
+        match self.readers.engine() {
+            Engine::Sqlite => vec![0],
+            Engine::Postgres => self.lanes().iter().map(|lane| lane.0).collect(),
+        }
+    }
+
     /// The person's rows of a table between two ids, page by page.
     async fn walk(
         &self,
         statement: &'static str,
         erasure: &Erasure,
-        mut after: Vec<u8>,
-        until: Vec<u8>,
-    ) -> Result<Vec<Vec<String>>, StoreError> {
+        lanes: &[u16],
+        (first, until): (Vec<u8>, Vec<u8>),
+    ) -> Result<Vec<Vec<Uuid>>, StoreError> {
         let mut pages = Vec::new();
-        loop {
-            let (ids, last, count) = page(&self.readers, statement, erasure, &after, &until).await?;
-            if !ids.is_empty() {
-                pages.push(ids);
-            }
-            match last {
-                Some(last) if count == PAGE => after = last,
-                _ => return Ok(pages),
+        for lane in lanes {
+            let mut after = Some(first.clone());
+            while let Some(from) = after {
+                let (ids, last, count) =
+                    page(&self.readers, statement, erasure, *lane, (&from, &until)).await?;
+                if !ids.is_empty() {
+                    pages.push(ids);
+                }
+                after = last.filter(|_| count == PAGE);
             }
         }
+        Ok(pages)
     }
 
     async fn in_commits<F>(
         &self,
-        ids: Vec<String>,
+        ids: Vec<Uuid>,
         fence: (u16, i64),
         write: F,
     ) -> Result<Option<rows::Written>, StoreError>
     where
         F: for<'c> Fn(
-                &'c mut sqlx::SqliteConnection,
-                Vec<String>,
+                &'c mut Db,
+                u16,
+                Vec<Uuid>,
             ) -> futures::future::BoxFuture<'c, Result<rows::Written, StoreError>>
             + Copy
             + Send
@@ -291,7 +318,7 @@ impl Store {
                         if !rows::ours(db, fence).await? {
                             return Ok(None);
                         }
-                        write(db, part).await.map(Some)
+                        write(db, fence.0, part).await.map(Some)
                     })
                 })
                 .await?;
@@ -304,24 +331,27 @@ impl Store {
 }
 
 async fn page(
-    readers: &SqlitePool,
+    readers: &Readers,
     statement: &'static str,
     erasure: &Erasure,
-    after: &[u8],
-    until: &[u8],
-) -> Result<(Vec<String>, Option<Vec<u8>>, i64), StoreError> {
-    let row = sqlx::query(statement)
+    lane: u16,
+    (after, until): (&[u8], &[u8]),
+) -> Result<(Vec<Uuid>, Option<Vec<u8>>, i64), StoreError> {
+    let row = db::query(statement)
         .bind(after)
         .bind(until)
         .bind(erasure.app)
         .bind(erasure.person())
         .bind(PAGE)
         .bind(erasure.asked_at)
+        .bind(lane)
         .fetch_one(readers)
         .await?;
-    let ids: BTreeSet<String> =
-        serde_json::from_str(row.try_get(0)?).map_err(|_| StoreError::Corrupt("a batch"))?;
+    let ids: BTreeSet<Uuid> = match row.try_get::<Option<&str>>(0)? {
+        Some(ids) => serde_json::from_str(ids).map_err(|_| StoreError::Corrupt("a batch"))?,
+        None => BTreeSet::new(),
+    };
     // The event that demanded it is blank already, and keeps its own effects.
-    let own = hex(erasure.id.0).to_uppercase();
+    let own = erasure.id.0;
     Ok((ids.into_iter().filter(|id| *id != own).collect(), row.try_get(1)?, row.try_get(2)?))
 }

@@ -9,8 +9,8 @@ mod rows;
 
 use domain::{InboxId, Lane, Millis};
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::{Row, SqliteConnection};
 
+use crate::db::{self, Db};
 use crate::Store;
 use crate::error::StoreError;
 use crate::hot::{hex, json, uuid};
@@ -57,16 +57,18 @@ pub struct ErasureStatus {
 
 const INSERT: &str = "
 insert into erasure (id, lane, app, openid, what, inbox, asked_at, due_at, looks)
-select unhex(v->>0), v->>1, v->>2, unhex(v->>3), v->>4, unhex(v->>5), v->>6, v->>6, 0 from (select value v from json_each($1)) where true
+select b.id, b.lane, b.app, b.openid, b.what, b.inbox, b.asked_at, b.asked_at, 0
+from [$1: id id, lane int2, app int8, openid bytes, what text, inbox id, asked_at int8] b where true
 on conflict do nothing";
 const BLANK: &str = "
-update inbox set openid = '', body = '' where id in (select unhex(value) from json_each($1))";
+update inbox set openid = '', body = '' where id in (select b.id from [$1 each: id id] b){inbox}";
 const DUE: &str = "
 select id, app, openid, what, asked_at, looks from erasure where done_at is null and due_at <= $1 order by due_at limit $2";
 const LOOKED: &str = "
 update erasure set looks = looks + $2, due_at = coalesce($3, due_at), done_at = case when $3 is null then $4 end,
-    openid = case when $3 is null then null else openid end, counts = coalesce(counts, $5) where id = $1";
-const TELL: &str = "update inbox set effects = $2 where id = (select inbox from erasure where id = $1)";
+    openid = case when $3 is null then null else openid end, counts = coalesce(counts, $5) where lane = $6 and id = $1";
+const TELL: &str = "
+update inbox set effects = $2 where lane = $3 and id = (select e.inbox from erasure e where e.lane = $3 and e.id = $1)";
 
 /// The columns of a demand in a batch: id, lane, app, openid, what, the event's row, when.
 pub(crate) type Columns = (String, u16, i64, String, String, Option<String>, Millis);
@@ -78,15 +80,15 @@ pub(crate) fn of_event(id: InboxId, app: i64, new: &NewErasure, at: Millis) -> C
 
 /// Writes demands, and takes person and text out of the rows of the events that made them.
 pub(crate) async fn ask(
-    db: &mut SqliteConnection,
+    db: &mut Db,
     demands: &[Columns],
     events: &[String],
 ) -> Result<(), StoreError> {
     if !demands.is_empty() {
-        sqlx::query(INSERT).bind(json(demands)?).execute(&mut *db).await?;
+        db::query(INSERT).bind(json(demands)?).execute(&mut *db).await?;
     }
     if !events.is_empty() {
-        sqlx::query(BLANK).bind(json(events)?).execute(db).await?;
+        db::query(BLANK).bind(json(events)?).execute(db).await?;
     }
     Ok(())
 }
@@ -111,7 +113,9 @@ impl Store {
         let id = InboxId::new(now, self.lanes().of_openid(openid), &*self.entropy);
         let new = self.new_erasure(id, what, openid);
         let columns = (hex(id.0), id.lane().0, app, hex::encode(&new.openid), new.what, None::<String>, now);
-        self.writer.cold(move |db, _| Box::pin(async move { ask(db, &[columns], &[]).await })).await?;
+        self.writer
+            .cold(move |db, _| Box::pin(async move { ask(db.in_lane(id.lane().0), &[columns], &[]).await }))
+            .await?;
         Ok(id)
     }
 
@@ -120,11 +124,12 @@ impl Store {
     /// # Errors
     /// Where the database is away.
     pub async fn erasure(&self, id: InboxId) -> Result<Option<ErasureStatus>, StoreError> {
-        let row = sqlx::query("select looks, counts from erasure where id = $1")
+        let row = db::query("select looks, counts from erasure where lane = $2 and id = $1")
             .bind(id.0.as_bytes().as_slice())
+            .bind(id.lane().0)
             .fetch_optional(&self.readers)
             .await?;
-        row.map(|row| Ok(ErasureStatus { erased: row.try_get::<i64, _>(0)? > 0, counts: row.try_get(1)? }))
+        row.map(|row| Ok(ErasureStatus { erased: row.try_get::<i64>(0)? > 0, counts: row.try_get(1)? }))
             .transpose()
     }
 
@@ -133,7 +138,7 @@ impl Store {
     /// # Errors
     /// Where the database is away, or what is stored does not open.
     pub async fn erasures_due(&self, now: Millis, limit: i64) -> Result<Vec<Erasure>, StoreError> {
-        sqlx::query(DUE)
+        db::query(DUE)
             .bind(now)
             .bind(limit)
             .fetch_all(&self.readers)
@@ -144,7 +149,7 @@ impl Store {
                 Ok(Erasure {
                     id,
                     app: row.try_get(1)?,
-                    openid: self.master.open(&row.try_get::<Vec<u8>, _>(2)?, &context(id))?,
+                    openid: self.master.open(&row.try_get::<Vec<u8>>(2)?, &context(id))?,
                     what: row.try_get(3)?,
                     asked_at: row.try_get(4)?,
                     looks: row.try_get(5)?,
@@ -189,17 +194,19 @@ impl Store {
         self.writer
             .cold(move |db, _| {
                 Box::pin(async move {
-                    let id = id.0.as_bytes().to_vec();
-                    sqlx::query(LOOKED)
+                    let (lane, id) = (id.lane().0, id.0.as_bytes().to_vec());
+                    db::query(LOOKED)
                         .bind(&id)
                         .bind(looks)
                         .bind(again)
                         .bind(now)
                         .bind(&counts)
+                        .bind(lane)
                         .execute(&mut *db)
                         .await?;
                     if let Some(counts) = counts {
-                        sqlx::query(TELL).bind(id).bind(format!("[{counts}]")).execute(db).await?;
+                        let told = db::query(TELL).bind(id).bind(format!("[{counts}]"));
+                        told.bind(lane).execute(db).await?;
                     }
                     Ok(())
                 })

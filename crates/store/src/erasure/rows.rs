@@ -1,11 +1,12 @@
 //! What is written where a person is erased: a few hundred rows at a time, by the lane's owner.
 
 use domain::message::{Event, State, transition};
-use domain::{Lane, MessageId};
+use domain::{InboxId, Lane, MessageId};
 use futures::future::BoxFuture;
 use serde_json::{Map, Value};
-use sqlx::{Row, SqliteConnection, SqlitePool};
+use uuid::Uuid;
 
+use crate::db::{self, Db, Readers, Row};
 use super::Erasure;
 use crate::changes::{leave, write_position};
 use crate::error::StoreError;
@@ -31,67 +32,74 @@ pub(crate) type Key = (i64, i64, String);
 
 const OPEN: &str = "
 select r.id, s.state, m.data from template t join reserved r on r.lane = $1 and r.template = t.id and r.openid = $2
-join message_state s on s.id = r.id join message m on m.id = r.id where t.app = $3";
+join message_state s on s.lane = r.lane and s.id = r.id join message m on m.lane = r.lane and m.id = r.id where t.app = $3";
 /// A place of its own, whatever for: nothing of an erased person is sent.
 const UNQUEUE: &str = "
-delete from ready where lane = $1 and id in (select unhex(value) from json_each($2))";
-const FORBID: &str = "update message_state set cancel_requested = true where id = $1";
+delete from ready where lane = $1 and id in (select b.id from [$2 each: id id] b)";
+const FORBID: &str = "update message_state set cancel_requested = true where lane = $2 and id = $1";
 const IN_FLIGHT: &str =
-    "select count(*) from in_flight where lane = $1 and id in (select unhex(value) from json_each($2))";
+    "select count(*) from in_flight where lane = $1 and id in (select b.id from [$2 each: id id] b)";
 const STATES: &str = "
-select s.id, s.state, m.data from message_state s join message m on m.id = s.id
-where s.id in (select unhex(value) from json_each($1))";
-/// For good: no new attempt of a message without a recipient.
+select s.id, s.state, m.data from message_state s join message m on m.lane = s.lane and m.id = s.id
+where s.lane = $2 and s.id in (select b.id from [$1 each: id id] b)";
+/// For good: no new attempt of a message without a recipient. `$3` is an object without anything.
 const BLANK_MESSAGES: [&str; 4] = [
     // The line of the list that the message was made of, while the message says which.
-    "update recipient set given = '', vars = '{}' where (list, row) in
+    "update recipient set given = '', vars = $3 where (list, row) in
          (select c.list, m.row from message m join campaign c on c.number = m.queue - 1099511627776
-          where m.id in (select unhex(value) from json_each($1)) and m.row is not null and c.list is not null)",
-    "update message set openid = '', data = '{}', page = null where id in (select unhex(value) from json_each($1))",
+          where m.lane = $2 and m.id in (select b.id from [$1 each: id id] b) and m.row is not null and c.list is not null)",
+    "update message set openid = '', data = $3, page = null
+         where lane = $2 and id in (select b.id from [$1 each: id id] b)",
     "update message_state set errmsg = null, receipt_status = case when receipt_status is not null then '' end,
-         cancel_requested = true where id in (select unhex(value) from json_each($1))",
-    "update attempt set errmsg = null where message in (select unhex(value) from json_each($1))",
+         cancel_requested = true where lane = $2 and id in (select b.id from [$1 each: id id] b)",
+    "update attempt set errmsg = null where lane = $2 and message in (select b.id from [$1 each: id id] b)",
 ];
 const BLANK_DATA: &str = "
-update message set data = v->>1 from (select value v from json_each($1)) b where message.id = unhex(v->>0)";
+update message set data = b.data from [$1: id id, data text] b where message.lane = $2 and message.id = b.id";
+/// Of whatever lane: the text of one may name a person of another.
 const BLANK_CALLBACKS: &str = "
-update inbox set openid = '', body = '' where id in (select unhex(value) from json_each($1))";
+update inbox set openid = '', body = '' from [$1: lane int2, id id] b where inbox.lane = b.lane and inbox.id = b.id";
 const ACCOUNTS: [&str; 4] = [
     "delete from reserved where lane = $1 and openid = $2 and template in (select id from template where app = $3)",
-    "delete from ledger where id in (
+    "delete from ledger where lane = $1 and id in (
          with recursive chain (id, previous) as (
-             select l.id, l.previous from subscription s join ledger l on l.id = s.last_entry
+             select l.id, l.previous from subscription s join ledger l on l.lane = s.lane and l.id = s.last_entry
              where s.lane = $1 and s.openid = $2 and s.template in (select id from template where app = $3)
              union all
-             select l.id, l.previous from chain c join ledger l on l.id = c.previous
+             select l.id, l.previous from chain c join ledger l on l.lane = $1 and l.id = c.previous
          ) select id from chain)",
     "delete from subscription where lane = $1 and openid = $2 and template in (select id from template where app = $3)",
     "delete from reported where lane = $1 and openid = $2 and template in (select id from template where app = $3)",
 ];
-/// The two bytes of a message's id that hold its lane are compared before the message is looked up.
+/// The two bytes of a message's id that hold its lane are compared before the message is looked up: a value, not `exists`,
+/// for which PostgreSQL may read all messages of the lane.
 const KEYS: &str = "
-select lane, app, key, substr(message, 7, 2) = $4 and exists (
-    select 1 from message m where m.id = i.message and m.app = $5 and m.openid = $6)
-from idempotency i where (lane, app, key) > ($1, $2, $3) order by lane, app, key limit $7";
+select i.lane, i.app, i.key, substr(i.message, 7, 2) = $4 and coalesce(
+    (select m.app = $5 and m.openid = $6 from message m where m.lane = $8 and m.id = i.message), false)
+from idempotency i where (i.lane, i.app, i.key) > ($1, $2, $3) order by i.lane, i.app, i.key limit $7";
 const FORGET_KEYS: &str = "
-delete from idempotency where (lane, app, key) in (select v->>0, v->>1, v->>2 from (select value v from json_each($1)))";
+delete from idempotency where (lane, app, key) in
+    (select b.lane, b.app, b.key from [$1: lane int2, app int8, key text] b)";
 
-/// Whether the lane is still owned under this epoch (I7).
-pub(crate) async fn ours(db: &mut SqliteConnection, (lane, epoch): (u16, i64)) -> Result<bool, StoreError> {
-    Ok(epochs(db, std::iter::once(lane)).await?.get(&lane) == Some(&epoch))
+/// Nothing, where an object is kept.
+const EMPTY: &str = "{}";
+
+/// Whether the lane is still owned under this epoch (I7); takes its turn. What follows is about it.
+pub(crate) async fn ours(db: &mut Db, (lane, epoch): (u16, i64)) -> Result<bool, StoreError> {
+    Ok(epochs(db.in_lane(lane), std::iter::once(lane)).await?.get(&lane) == Some(&epoch))
 }
 
 /// Ends what waits for the person; gives whether something is being sent. `values`: only messages with a value of these
 /// kinds (or with any).
 pub(crate) async fn stop(
-    db: &mut SqliteConnection,
+    db: &mut Db,
     app: i64,
     lane: u16,
     person: &str,
     values: Option<Option<&[String]>>,
 ) -> Result<bool, StoreError> {
     let mut touched = Vec::new();
-    for row in sqlx::query(OPEN).bind(i64::from(lane)).bind(person).bind(app).fetch_all(&mut *db).await? {
+    for row in db::query(OPEN).bind(lane).bind(person).bind(app).fetch_all(&mut *db).await? {
         let data: String = row.try_get(2)?;
         if values.is_some_and(|kinds| blanked(&data, kinds).is_none()) {
             continue;
@@ -104,21 +112,22 @@ pub(crate) async fn stop(
         return Ok(false);
     }
     let touched = json(&touched)?;
-    sqlx::query(UNQUEUE).bind(i64::from(lane)).bind(&touched).execute(&mut *db).await?;
-    let flying: i64 = sqlx::query_scalar(IN_FLIGHT).bind(i64::from(lane)).bind(touched).fetch_one(db).await?;
+    db::query(UNQUEUE).bind(lane).bind(&touched).execute(&mut *db).await?;
+    let flying: i64 = db::query_scalar(IN_FLIGHT).bind(lane).bind(touched).fetch_one(db).await?;
     Ok(flying > 0)
 }
 
-async fn stop_one(db: &mut SqliteConnection, id: MessageId, state: State) -> Result<(), StoreError> {
+async fn stop_one(db: &mut Db, id: MessageId, state: State) -> Result<(), StoreError> {
     match state {
         State::Scheduled | State::Queued => {
             leave(db, id, Event::Skip).await?;
         }
         State::Sending => {
-            let row = sqlx::query(
-                "select state, outcome, receipt, cancel_requested from message_state where id = $1",
+            let row = db::query(
+                "select state, outcome, receipt, cancel_requested from message_state where lane = $2 and id = $1",
             )
             .bind(id.0.as_bytes().as_slice())
+            .bind(id.lane().0)
             .fetch_one(&mut *db)
             .await?;
             let before = receipts::position(&row, 0)?;
@@ -127,7 +136,7 @@ async fn stop_one(db: &mut SqliteConnection, id: MessageId, state: State) -> Res
             }
         }
         _ => {
-            sqlx::query(FORBID).bind(id.0.as_bytes().as_slice()).execute(db).await?;
+            db::query(FORBID).bind(id.0.as_bytes().as_slice()).bind(id.lane().0).execute(db).await?;
         }
     }
     Ok(())
@@ -135,14 +144,15 @@ async fn stop_one(db: &mut SqliteConnection, id: MessageId, state: State) -> Res
 
 /// Takes recipient, fields, page and texts out of messages.
 pub(crate) fn messages(
-    db: &mut SqliteConnection,
-    ids: Vec<String>,
+    db: &mut Db,
+    lane: u16,
+    ids: Vec<Uuid>,
 ) -> BoxFuture<'_, Result<Written, StoreError>> {
     Box::pin(async move {
-        let (ids, under_way, _) = at_rest(db, &ids, |_| true).await?;
+        let (ids, under_way, _) = at_rest(db, lane, &ids, |_| true).await?;
         let batch = json(&ids)?;
         for statement in BLANK_MESSAGES {
-            sqlx::query(statement).bind(&batch).execute(&mut *db).await?;
+            db::query(statement).bind(&batch).bind(lane).bind(EMPTY).execute(&mut *db).await?;
         }
         Ok(Written { count: ids.len() as u64, under_way })
     })
@@ -150,30 +160,33 @@ pub(crate) fn messages(
 
 /// Takes values out of messages: those of fields of these kinds, or all.
 pub(crate) async fn values(
-    db: &mut SqliteConnection,
-    ids: &[String],
+    db: &mut Db,
+    lane: u16,
+    ids: &[Uuid],
     kinds: Option<&[String]>,
 ) -> Result<Written, StoreError> {
-    let (ids, under_way, data) = at_rest(db, ids, |data| blanked(data, kinds).is_some()).await?;
+    let (ids, under_way, data) = at_rest(db, lane, ids, |data| blanked(data, kinds).is_some()).await?;
     let rows: Vec<(String, String)> = ids
         .into_iter()
         .zip(data)
         .filter_map(|(id, data)| blanked(&data, kinds).map(|data| (id, data)))
         .collect();
     if !rows.is_empty() {
-        sqlx::query(BLANK_DATA).bind(json(&rows)?).execute(db).await?;
+        db::query(BLANK_DATA).bind(json(&rows)?).bind(lane).execute(db).await?;
     }
     Ok(Written { count: rows.len() as u64, under_way })
 }
 
 /// Those of some messages that it concerns and that are not being sent (what waits is ended first), with their data.
 async fn at_rest(
-    db: &mut SqliteConnection,
-    ids: &[String],
+    db: &mut Db,
+    lane: u16,
+    ids: &[Uuid],
     concerns: impl Fn(&str) -> bool,
 ) -> Result<(Vec<String>, bool, Vec<String>), StoreError> {
     let (mut resting, mut data, mut under_way) = (Vec::new(), Vec::new(), false);
-    for row in sqlx::query(STATES).bind(json(ids)?).fetch_all(&mut *db).await? {
+    let wanted: Vec<String> = ids.iter().map(|id| hex(*id)).collect();
+    for row in db::query(STATES).bind(json(&wanted)?).bind(lane).fetch_all(&mut *db).await? {
         let (id, text): (_, String) = (MessageId(uuid(row.try_get(0)?)?), row.try_get(2)?);
         if !concerns(&text) {
             continue;
@@ -193,8 +206,8 @@ async fn at_rest(
     Ok((resting, under_way, data))
 }
 
-fn state(row: &sqlx::sqlite::SqliteRow) -> Result<State, StoreError> {
-    State::try_from(row.try_get::<i16, _>(1)?).map_err(|_| StoreError::Corrupt("message_state"))
+fn state(row: &Row) -> Result<State, StoreError> {
+    State::try_from(row.try_get::<i16>(1)?).map_err(|_| StoreError::Corrupt("message_state"))
 }
 
 /// The data without the values of these kinds (or without any); `None` where nothing of it is theirs.
@@ -213,7 +226,7 @@ fn blanked(data: &str, kinds: Option<&[String]>) -> Option<String> {
 
 /// Deletes balances, statuses, reservations and ledger of a person; gives how many subscriptions and entries.
 pub(crate) async fn accounts(
-    db: &mut SqliteConnection,
+    db: &mut Db,
     app: i64,
     lane: u16,
     person: &str,
@@ -221,20 +234,21 @@ pub(crate) async fn accounts(
     people::forget(db, app, lane, person).await?;
     let mut counts = [0; ACCOUNTS.len()];
     for (statement, count) in ACCOUNTS.into_iter().zip(&mut counts) {
-        *count = sqlx::query(statement)
-            .bind(i64::from(lane))
+        *count = db::query(statement)
+            .bind(lane)
             .bind(person)
             .bind(app)
             .execute(&mut *db)
             .await?
             .rows_affected();
     }
-    sqlx::query("update webhook_event set body = '{}' where app = $1 and instr(body, $2) > 0")
+    db::query("update webhook_event set body = $3 where app = $1 and <<instr|strpos>>(body, $2) > 0")
         .bind(app)
         .bind(person)
+        .bind(EMPTY)
         .execute(&mut *db)
         .await?;
-    sqlx::query("update audit set target = null where app = $1 and target = $2")
+    db::query("update audit set target = null where app = $1 and target = $2")
         .bind(app)
         .bind(person)
         .execute(db)
@@ -244,24 +258,26 @@ pub(crate) async fn accounts(
 
 /// Takes openid and text out of inbox rows.
 pub(crate) fn callbacks(
-    db: &mut SqliteConnection,
-    ids: Vec<String>,
+    db: &mut Db,
+    _: u16,
+    ids: Vec<Uuid>,
 ) -> BoxFuture<'_, Result<Written, StoreError>> {
     Box::pin(async move {
-        let done = sqlx::query(BLANK_CALLBACKS).bind(json(&ids)?).execute(db).await?;
+        let rows: Vec<_> = ids.iter().map(|id| (InboxId(*id).lane().0, hex(*id))).collect();
+        let done = db::query(BLANK_CALLBACKS).bind(json(&rows)?).execute(db).await?;
         Ok(Written { count: done.rows_affected(), under_way: false })
     })
 }
 
 /// A page of idempotency keys, narrowed to those of the person's messages.
 pub(crate) async fn keys(
-    readers: &SqlitePool,
+    readers: &Readers,
     erasure: &Erasure,
     after: &Key,
     limit: i64,
 ) -> Result<Keys, StoreError> {
     let Lane(lane) = erasure.lane();
-    let rows = sqlx::query(KEYS)
+    let rows = db::query(KEYS)
         .bind(after.0)
         .bind(after.1)
         .bind(&after.2)
@@ -269,12 +285,13 @@ pub(crate) async fn keys(
         .bind(erasure.app)
         .bind(erasure.person())
         .bind(limit)
+        .bind(lane)
         .fetch_all(readers)
         .await?;
     let (mut found, mut last) = (Vec::new(), None);
     for row in &rows {
         let key: Key = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-        if row.try_get::<bool, _>(3)? {
+        if row.try_get::<bool>(3)? {
             found.push(key.clone());
         }
         last = Some(key);
@@ -283,8 +300,8 @@ pub(crate) async fn keys(
     Ok(Keys { found, next: last.filter(|_| full) })
 }
 
-pub(crate) async fn forget_keys(db: &mut SqliteConnection, keys: &[Key]) -> Result<(), StoreError> {
-    sqlx::query(FORGET_KEYS).bind(json(keys)?).execute(db).await?;
+pub(crate) async fn forget_keys(db: &mut Db, keys: &[Key]) -> Result<(), StoreError> {
+    db::query(FORGET_KEYS).bind(json(keys)?).execute(db).await?;
     Ok(())
 }
 

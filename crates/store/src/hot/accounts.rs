@@ -8,10 +8,9 @@ use domain::ledger::{
     Account, Change, Entry, EntryKind, LedgerError, Reason, Status, Subscription, TemplateKind,
 };
 use domain::{LedgerIds, Millis};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
 
+use crate::db::{self, Db, Row};
 use super::{json, uuid, values};
 use crate::error::StoreError;
 
@@ -42,18 +41,21 @@ pub(crate) struct Book(BTreeMap<Key, Held>);
 
 /// One row that holds them all: handing over a thousand rows of twelve columns costs more than reading them.
 pub(crate) const LOAD: &str = "
-select json_group_array(json_array(s.lane, s.template, s.openid, s.status, s.status_at, s.balance, s.known,
+select <<json_group_array(json_array(s.lane, s.template, s.openid, s.status, s.status_at, s.balance, s.known,
     s.last_grant_at, s.refused_at, s.found_open, s.last_entry, hex(s.last_sent)))
-from (select v->>'lane' lane, v->>'template' template, v->>'openid' openid from (select value v from jsonb_each($1))) b
-join subscription s on s.lane = b.lane and s.template = b.template and s.openid = b.openid";
+|cast(coalesce(json_agg(json_build_array(s.lane, s.template, s.openid, s.status, s.status_at, s.balance, cast(s.known as int),
+    s.last_grant_at, s.refused_at, s.found_open, s.last_entry, coalesce(encode(s.last_sent, 'hex'), ''))), '[]') as text)>>
+from [$1: lane int2, template int8, openid text] b
+join subscription s on s.lane = b.lane and s.template = b.template and s.openid = b.openid{s}";
 type Loaded = (u16, i64, String, i16, i64, i64, i64, i64, i64, i64, Option<i64>, String);
 
 pub(crate) const CHAIN: &str = "
 with recursive chain (id, kind, reason, delta, balance, act_at, written_at, reference, note, previous, author) as (
-    select id, kind, reason, delta, balance, act_at, written_at, reference, note, previous, author from ledger where id = $1
+    select id, kind, reason, delta, balance, act_at, written_at, reference, note, previous, author
+    from ledger where id = $1{ledger}
     union all
     select l.id, l.kind, l.reason, l.delta, l.balance, l.act_at, l.written_at, l.reference, l.note, l.previous, l.author
-    from chain c join ledger l on l.id = c.previous
+    from chain c join ledger l on l.id = c.previous{l}
 )
 select * from chain order by id";
 
@@ -89,7 +91,7 @@ pub(crate) type EntryColumns<'r> = (
 impl Book {
     /// Reads the accounts of `keys`; those without a row begin empty.
     pub(crate) async fn load(
-        db: &mut SqliteConnection,
+        db: &mut Db,
         keys: impl IntoIterator<Item = (Key, TemplateKind)>,
     ) -> Result<Self, StoreError> {
         let mut book = Self::default();
@@ -99,9 +101,9 @@ impl Book {
         if book.0.is_empty() {
             return Ok(book);
         }
-        let wanted: Vec<&Key> = book.0.keys().collect();
+        let wanted: Vec<_> = book.0.keys().map(|key| (key.lane, key.template, &key.openid)).collect();
         let wanted = json(&wanted)?;
-        let loaded: String = sqlx::query_scalar(LOAD).bind(wanted).fetch_one(db).await?;
+        let loaded: String = db::query_scalar(LOAD).bind(wanted).fetch_one(db).await?;
         let loaded: Vec<Loaded> =
             serde_json::from_str(&loaded).map_err(|_| StoreError::Corrupt("subscription"))?;
         for (lane, template, openid, status, status_at, balance, known, grant, refused, found, entry, sent) in
@@ -133,7 +135,7 @@ impl Book {
     /// Applies one act; reads the account's past first where the rule needs it.
     pub(crate) async fn apply(
         &mut self,
-        db: &mut SqliteConnection,
+        db: &mut Db,
         key: &Key,
         change: Change,
         written_at: Millis,
@@ -154,7 +156,7 @@ impl Book {
     /// Applies an entry by hand; reads the account's past first where the rule needs it. The rule may refuse.
     pub(crate) async fn by_hand(
         &mut self,
-        db: &mut SqliteConnection,
+        db: &mut Db,
         key: &Key,
         change: Change,
         written_at: Millis,
@@ -204,6 +206,8 @@ impl Book {
             if !held.touched {
                 continue;
             }
+            // One that a person made by another node may be ahead of this one's numbers.
+            ids.lift(held.last_entry.unwrap_or(0));
             for (at, entry) in held.account.new_entries().iter().enumerate() {
                 let id = ids.next(now);
                 let remark = held.remarks.get(&at);
@@ -247,7 +251,7 @@ impl Book {
     /// Writes what changed.
     pub(crate) async fn write(
         &mut self,
-        db: &mut SqliteConnection,
+        db: &mut Db,
         ids: &LedgerIds,
         now: Millis,
     ) -> Result<(), StoreError> {
@@ -261,9 +265,7 @@ impl Book {
             }
         }
         for part in entries.chunks(values::MOST) {
-            const COLUMNS: usize = 14;
-            let statement = values::statement(WRITE_ENTRIES, COLUMNS, part.len(), "");
-            values::bound(statement, COLUMNS, part, |query, row| {
+            values::insert(db.engine(), WRITE_ENTRIES, part, "", |query, row| {
                 query
                     .bind(row.0)
                     .bind(row.1)
@@ -284,9 +286,7 @@ impl Book {
             .await?;
         }
         for part in subscriptions.chunks(values::MOST) {
-            const COLUMNS: usize = 13;
-            let statement = values::statement(WRITE_SUBSCRIPTIONS, COLUMNS, part.len(), OVER);
-            values::bound(statement, COLUMNS, part, |query, row| {
+            values::insert(db.engine(), WRITE_SUBSCRIPTIONS, part, OVER, |query, row| {
                 query
                     .bind(row.0)
                     .bind(row.1)
@@ -306,48 +306,6 @@ impl Book {
             .await?;
         }
         Ok(())
-    }
-
-    /// For engines that load by other means.
-    pub(crate) fn insert(
-        &mut self,
-        key: Key,
-        kind: TemplateKind,
-        found: Option<(Subscription, Option<i64>, Option<Uuid>)>,
-    ) {
-        let held = self.0.entry(key).or_insert_with(|| Held::empty(kind));
-        if let Some((subscription, last_entry, last_sent)) = found {
-            held.fill(subscription, last_entry, last_sent);
-        }
-    }
-
-    /// Where an act's rule needs the account's past: the newest entry of its chain.
-    pub(crate) fn needs_past(&self, key: &Key, change: &Change) -> Option<Option<i64>> {
-        let held = self.0.get(key).filter(|held| held.account.needs_past(change))?;
-        Some(held.last_entry)
-    }
-
-    /// Hands over the past of an account, oldest entry first.
-    pub(crate) fn load_past(&mut self, key: &Key, entries: Vec<Entry>) {
-        if let Some(held) = self.0.get_mut(key) {
-            held.account.load_past(entries);
-        }
-    }
-
-    /// Applies an act whose rule needs no past; gives false where it would.
-    pub(crate) fn apply_without_past(
-        &mut self,
-        key: &Key,
-        change: Change,
-        written_at: Millis,
-        reference: Option<Uuid>,
-    ) -> bool {
-        let Some(held) = self.0.get_mut(key) else { return false };
-        if held.account.needs_past(&change) {
-            return false;
-        }
-        held.touched = true;
-        held.account.apply(change, written_at, reference).is_ok()
     }
 }
 
@@ -374,9 +332,9 @@ impl Held {
 }
 
 /// Reads the columns of a subscription from `status` on.
-pub(crate) fn subscription(row: &SqliteRow, from: usize) -> Result<Subscription, StoreError> {
+pub(crate) fn subscription(row: &Row, from: usize) -> Result<Subscription, StoreError> {
     Ok(Subscription {
-        status: Status::try_from(row.try_get::<i16, _>(from)?)
+        status: Status::try_from(row.try_get::<i16>(from)?)
             .map_err(|_| StoreError::Corrupt("subscription.status"))?,
         status_at: row.try_get(from + 1)?,
         balance: row.try_get(from + 2)?,
@@ -402,25 +360,25 @@ pub struct StoredEntry {
 
 /// The entries of one account, oldest first, by walking back from the newest.
 pub(crate) async fn chain(
-    db: &mut SqliteConnection,
+    db: &mut Db,
     newest: Option<i64>,
 ) -> Result<Vec<StoredEntry>, StoreError> {
     let Some(newest) = newest else { return Ok(Vec::new()) };
-    sqlx::query(CHAIN).bind(newest).fetch_all(db).await?.iter().map(stored_entry).collect()
+    db::query(CHAIN).bind(newest).fetch_all(db).await?.iter().map(stored_entry).collect()
 }
 
-pub(crate) fn stored_entry(row: &SqliteRow) -> Result<StoredEntry, StoreError> {
+pub(crate) fn stored_entry(row: &Row) -> Result<StoredEntry, StoreError> {
     let corrupt = |_| StoreError::Corrupt("ledger");
     Ok(StoredEntry {
         id: row.try_get(0)?,
         entry: Entry {
-            kind: EntryKind::try_from(row.try_get::<i16, _>(1)?).map_err(corrupt)?,
-            reason: Reason::try_from(row.try_get::<i16, _>(2)?).map_err(corrupt)?,
+            kind: EntryKind::try_from(row.try_get::<i16>(1)?).map_err(corrupt)?,
+            reason: Reason::try_from(row.try_get::<i16>(2)?).map_err(corrupt)?,
             delta: row.try_get(3)?,
             balance: row.try_get(4)?,
             act_at: row.try_get(5)?,
             written_at: row.try_get(6)?,
-            reference: row.try_get::<Option<Vec<u8>>, _>(7)?.map(|bytes| uuid(&bytes)).transpose()?,
+            reference: row.try_get::<Option<Vec<u8>>>(7)?.map(|bytes| uuid(&bytes)).transpose()?,
         },
         note: row.try_get(8)?,
         author: row.try_get("author")?,

@@ -5,14 +5,14 @@
 use std::collections::BTreeMap;
 
 use domain::{InboxId, Millis};
-use sqlx::SqliteConnection;
 
+use crate::db::{self, Db};
 use super::{hex, json, values};
 use crate::error::StoreError;
 use crate::happened::Happened;
 use crate::relay::{self, NewRelay};
-use crate::sqlite::batch::Batch;
-use crate::sqlite::writer::Context;
+use crate::writing::Batch;
+use crate::writing::Context;
 
 /// What an inbox row is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -142,28 +142,31 @@ pub enum Appended {
 
 const INSERT: &str = "
 insert into inbox (id, lane, app, event_at, digest, received_at, kind, openid, pushes, verdict, reason, applied_at, body)";
-const COLUMNS: usize = 13;
 const AGAIN: &str = "
-update inbox set pushes = pushes + b.again
-from (select unhex(v->>0) id, v->>1 again from (select value v from jsonb_each($1))) b where inbox.id = b.id";
+update inbox set pushes = pushes + b.again from [$1: id id, again int8] b where inbox.id = b.id{inbox}";
 /// Rows that nobody will apply take their identity here; one that was there before makes the row a duplicate.
 const IDENTIFY: &str = "
 insert into identity (event_at, lane, digest, inbox)
-select v->>0, v->>1, unhex(v->>2), unhex(v->>3) from (select value v from jsonb_each($1)) where true
+select b.event_at, b.lane, b.digest, b.inbox from [$1: event_at int8, lane int2, digest bytes, inbox id] b where true
 on conflict do nothing";
 const DUPLICATES: &str = "
 update inbox set verdict = $2 where id in (
-    select b.id from (select v->>0 event_at, v->>1 lane, unhex(v->>2) digest, unhex(v->>3) id from (select value v from jsonb_each($1))) b
-    join identity i on i.event_at = b.event_at and i.lane = b.lane and i.digest = b.digest and i.inbox <> b.id)";
+    select b.id from [$1: event_at int8, lane int2, digest bytes, id id] b
+    join identity i on i.event_at = b.event_at and i.lane = b.lane and i.digest = b.digest and i.inbox <> b.id){inbox}";
 
 pub(crate) struct Append;
 
 impl Batch for Append {
     type Item = NewInboxRow;
     type Outcome = Appended;
+    const OWNED: bool = false;
+
+    fn lane(item: &NewInboxRow) -> u16 {
+        item.id.lane().0
+    }
 
     async fn run(
-        db: &mut SqliteConnection,
+        db: &mut Db,
         items: &[NewInboxRow],
         context: &Context,
     ) -> Result<Vec<Appended>, StoreError> {
@@ -200,15 +203,14 @@ impl Batch for Append {
         }
         if !again.is_empty() {
             let rows: Vec<_> = again.into_iter().map(|(id, count)| (hex(id.0), count)).collect();
-            sqlx::query(AGAIN).bind(json(&rows)?).execute(db).await?;
+            db::query(AGAIN).bind(json(&rows)?).execute(db).await?;
         }
         Ok(outcomes)
     }
 }
 
-async fn insert(db: &mut SqliteConnection, rows: &[&NewInboxRow]) -> Result<(), StoreError> {
-    let statement = values::statement(INSERT, COLUMNS, rows.len(), "");
-    let query = values::bound(statement, COLUMNS, rows, |query, row| {
+async fn insert(db: &mut Db, rows: &[&NewInboxRow]) -> Result<(), StoreError> {
+    let query = values::insert(db.engine(), INSERT, rows, "", |query, row| {
         query
             .bind(row.id.0.as_bytes().as_slice())
             .bind(row.id.lane().0)
@@ -229,7 +231,7 @@ async fn insert(db: &mut SqliteConnection, rows: &[&NewInboxRow]) -> Result<(), 
 }
 
 /// Counts those that nobody will apply; the others are counted when they are.
-async fn count(db: &mut SqliteConnection, rows: &[&NewInboxRow]) -> Result<(), StoreError> {
+async fn count(db: &mut Db, rows: &[&NewInboxRow]) -> Result<(), StoreError> {
     let mut happened = Happened::default();
     for row in rows {
         if let Some(verdict) = row.verdict {
@@ -240,7 +242,7 @@ async fn count(db: &mut SqliteConnection, rows: &[&NewInboxRow]) -> Result<(), S
     happened.write(db, at).await
 }
 
-async fn identify(db: &mut SqliteConnection, rows: &[&NewInboxRow]) -> Result<(), StoreError> {
+async fn identify(db: &mut Db, rows: &[&NewInboxRow]) -> Result<(), StoreError> {
     let rows: Vec<_> = rows
         .iter()
         .filter(|row| row.verdict == Some(Verdict::Ignored))
@@ -250,9 +252,9 @@ async fn identify(db: &mut SqliteConnection, rows: &[&NewInboxRow]) -> Result<()
         return Ok(());
     }
     let batch = json(&rows)?;
-    let done = sqlx::query(IDENTIFY).bind(&batch).execute(&mut *db).await?;
+    let done = db::query(IDENTIFY).bind(&batch).execute(&mut *db).await?;
     if done.rows_affected() < rows.len() as u64 {
-        sqlx::query(DUPLICATES).bind(&batch).bind(Verdict::Duplicate.code()).execute(db).await?;
+        db::query(DUPLICATES).bind(&batch).bind(Verdict::Duplicate.code()).execute(db).await?;
     }
     Ok(())
 }

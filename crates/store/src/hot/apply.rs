@@ -7,8 +7,8 @@ use domain::ledger::Change;
 use domain::message::{Event, OutcomeKind, Receipt, State, transition};
 use domain::{InboxId, Millis};
 use serde_json::{Value, json as object};
-use sqlx::{Row, SqliteConnection};
 
+use crate::db::{self, Db};
 use super::accounts::{Book, Key};
 use super::append::Verdict;
 pub use super::pending::Pending;
@@ -19,8 +19,8 @@ use super::{hex, json, uuid};
 use crate::erasure::{self, NewErasure};
 use crate::error::StoreError;
 use crate::happened::{Happened, What};
-use crate::sqlite::batch::Batch;
-use crate::sqlite::writer::Context;
+use crate::writing::Batch;
+use crate::writing::Context;
 use crate::webhooks;
 
 /// An inbox row with what its event says.
@@ -118,35 +118,41 @@ pub enum Application {
 const IDENTIFY: &str = "
 insert into identity (event_at, lane, digest, inbox)
 select event_at, lane, digest, id from inbox
-where id in (select unhex(value) from json_each($1)) and verdict is null order by 1, 2, 3
+where id in (select b.id from [$1 each: id id] b) and verdict is null{inbox} order by 1, 2, 3
 on conflict do nothing";
 /// The rows that wait, and whose identity they have.
 const WAITING: &str = "
-select i.id, d.inbox from inbox i join identity d on d.event_at = i.event_at and d.lane = i.lane and d.digest = i.digest
-where i.id in (select unhex(value) from json_each($1)) and i.verdict is null";
+select i.id, d.inbox from inbox i join identity d on d.event_at = i.event_at and d.lane = i.lane and d.digest = i.digest{d}
+where i.id in (select b.id from [$1 each: id id] b) and i.verdict is null{i}";
 const COUNT_UP: &str = "
-update inbox set pushes = pushes + 1 where id in (select unhex(value) from json_each($1))";
+update inbox set pushes = pushes + 1 where id in (select b.id from [$1 each: id id] b){inbox}";
 const MARK: &str = "
-update inbox set verdict = v->>1, reason = v->>2, effects = v->>3, applied_at = v->>4
-from (select value v from jsonb_each($1)) b where inbox.id = unhex(v->>0)";
+update inbox set verdict = b.verdict, reason = b.reason, effects = b.effects, applied_at = b.applied_at
+from [$1: id id, verdict int2, reason text, effects text, applied_at int8] b where inbox.id = b.id{inbox}";
 /// Reports may come late and out of order.
 const REPORTED: &str = "
 insert into reported (lane, template, openid, accepted, at)
-select v->>0, v->>1, v->>2, v->>3, v->>4 from (select value v from json_each($1)) where true
-on conflict do update set accepted = excluded.accepted, at = excluded.at where excluded.at >= reported.at";
+select b.lane, b.template, b.openid, b.accepted, b.at
+from [$1: lane int2, template int8, openid text, accepted boolean, at int8] b where true
+on conflict (lane, template, openid) do update set accepted = excluded.accepted, at = excluded.at where excluded.at >= reported.at";
 const RECEIVE: &str = "
-update message_state set state = v->>1, outcome = v->>2, receipt = v->>3, receipt_at = v->>4, receipt_code = v->>5,
-    receipt_status = v->>6, msgid = coalesce(msgid, v->>7)
-from (select value v from json_each($1)) b where message_state.id = unhex(v->>0)";
+update message_state as s set state = b.state, outcome = b.outcome, receipt = b.receipt, receipt_at = b.at, receipt_code = b.code,
+    receipt_status = b.status, msgid = coalesce(s.msgid, b.msgid)
+from [$1: id id, state int2, outcome int2, receipt int2, at int8, code int8, status text, msgid int8] b where s.id = b.id{s}";
 
 pub(crate) struct Apply;
 
 impl Batch for Apply {
     type Item = ToApply;
     type Outcome = Application;
+    const OWNED: bool = true;
+
+    fn lane(item: &ToApply) -> u16 {
+        item.id.lane().0
+    }
 
     async fn run(
-        db: &mut SqliteConnection,
+        db: &mut Db,
         items: &[ToApply],
         context: &Context,
     ) -> Result<Vec<Application>, StoreError> {
@@ -183,7 +189,7 @@ type Ours = HashMap<(InboxId, i64), InboxId>;
 
 /// The rows that wait, in lanes that are ours (I7), each with the row whose event it is: itself, or an earlier one.
 /// Nearly always each is itself; then the number of identities taken says so, and no row is read.
-async fn ours(db: &mut SqliteConnection, items: &[ToApply]) -> Result<Ours, StoreError> {
+async fn ours(db: &mut Db, items: &[ToApply]) -> Result<Ours, StoreError> {
     let epochs = super::epochs(db, items.iter().map(|item| item.id.lane().0)).await?;
     let asked: BTreeMap<InboxId, i64> = items
         .iter()
@@ -194,12 +200,12 @@ async fn ours(db: &mut SqliteConnection, items: &[ToApply]) -> Result<Ours, Stor
         return Ok(HashMap::new());
     }
     let batch = json(&asked.keys().map(|id| hex(id.0)).collect::<Vec<_>>())?;
-    let taken = sqlx::query(IDENTIFY).bind(&batch).execute(&mut *db).await?;
+    let taken = db::query(IDENTIFY).bind(&batch).execute(&mut *db).await?;
     if taken.rows_affected() == asked.len() as u64 {
         return Ok(asked.into_iter().map(|(id, epoch)| ((id, epoch), id)).collect());
     }
     let mut ours = HashMap::with_capacity(asked.len());
-    for row in sqlx::query(WAITING).bind(&batch).fetch_all(&mut *db).await? {
+    for row in db::query(WAITING).bind(&batch).fetch_all(&mut *db).await? {
         let id = |column| Ok::<_, StoreError>(InboxId(uuid(row.try_get(column)?)?));
         let (row, first) = (id(0)?, id(1)?);
         ours.extend(asked.get(&row).map(|epoch| ((row, *epoch), first)));
@@ -207,7 +213,7 @@ async fn ours(db: &mut SqliteConnection, items: &[ToApply]) -> Result<Ours, Stor
     let firsts: Vec<String> =
         ours.iter().filter(|((id, _), first)| id != *first).map(|(_, first)| hex(first.0)).collect();
     if !firsts.is_empty() {
-        sqlx::query(COUNT_UP).bind(json(&firsts)?).execute(db).await?;
+        db::query(COUNT_UP).bind(json(&firsts)?).execute(db).await?;
     }
     Ok(ours)
 }
@@ -233,7 +239,8 @@ struct Pass {
     unqueued: Vec<(i64, String)>,
     erasures: Vec<erasure::Columns>,
     blanked: Vec<String>,
-    reported: Vec<(u16, i64, String, bool, Millis)>,
+    /// The latest word of each person and template.
+    reported: BTreeMap<(u16, i64, String), (bool, Millis)>,
     tally: Tally,
     happened: Happened,
     /// Whether anybody wants to be told, and what.
@@ -244,7 +251,7 @@ struct Pass {
 
 impl Pass {
     async fn prepare(
-        db: &mut SqliteConnection,
+        db: &mut Db,
         items: &[&ToApply],
         context: &Context,
     ) -> Result<Self, StoreError> {
@@ -265,7 +272,7 @@ impl Pass {
             unqueued: Vec::new(),
             erasures: Vec::new(),
             blanked: Vec::new(),
-            reported: Vec::new(),
+            reported: BTreeMap::new(),
             tally: Tally::counting(now),
             happened: Happened::default(),
             listened: webhooks::anybody(db).await?,
@@ -291,7 +298,7 @@ impl Pass {
     }
 
     /// Receipts nearly always belong to the newest message of their person; only the others walk further back.
-    async fn load_chains(&mut self, db: &mut SqliteConnection, items: &[&ToApply]) -> Result<(), StoreError> {
+    async fn load_chains(&mut self, db: &mut Db, items: &[&ToApply]) -> Result<(), StoreError> {
         let mut wanted: HashMap<Key, Vec<Option<i64>>> = HashMap::new();
         for item in items {
             for act in &item.acts {
@@ -322,7 +329,7 @@ impl Pass {
         Ok(())
     }
 
-    async fn item(&mut self, db: &mut SqliteConnection, item: &ToApply) -> Result<Application, StoreError> {
+    async fn item(&mut self, db: &mut Db, item: &ToApply) -> Result<Application, StoreError> {
         if item.set_aside.is_none() && item.acts.iter().any(|act| self.waits(item, act)) {
             return Ok(Application::Waits);
         }
@@ -335,11 +342,11 @@ impl Pass {
                 ActKind::PopupReject { at } => Change::PopupReject { at: *at },
                 ActKind::ChangeReject { at } => Change::ChangeReject { at: *at },
                 ActKind::Report { at } => {
-                    self.reported.push((key.lane, key.template, key.openid.clone(), true, *at));
+                    self.reported(&key, true, *at);
                     Change::Report { at: *at }
                 }
                 ActKind::ReportedReject { at } => {
-                    self.reported.push((key.lane, key.template, key.openid.clone(), false, *at));
+                    self.reported(&key, false, *at);
                     effects.push(object!({ "template_id": act.template_id, "reported": "reject" }));
                     continue;
                 }
@@ -389,6 +396,14 @@ impl Pass {
         Ok(Application::Done)
     }
 
+    fn reported(&mut self, key: &Key, accepted: bool, at: Millis) {
+        let place = (key.lane, key.template, key.openid.clone());
+        let word = self.reported.entry(place).or_insert((accepted, at));
+        if at >= word.1 {
+            *word = (accepted, at);
+        }
+    }
+
     /// Marks a row whose event came before.
     fn duplicate(&mut self, item: &ToApply, first: InboxId) {
         if !item.is_report() {
@@ -418,7 +433,7 @@ impl Pass {
     /// Puts a receipt on its message; resolves an `unknown` that it proves to have been accepted.
     async fn receive(
         &mut self,
-        db: &mut SqliteConnection,
+        db: &mut Db,
         key: &Key,
         found: Option<usize>,
         (msgid, code, status, at): Word<'_>,
@@ -468,19 +483,24 @@ impl Pass {
         Ok(effect)
     }
 
-    async fn write(mut self, db: &mut SqliteConnection, context: &Context) -> Result<(), StoreError> {
+    async fn write(mut self, db: &mut Db, context: &Context) -> Result<(), StoreError> {
         self.book.write(db, &context.ledger_ids, self.now).await?;
         let received: Vec<ReceivedRow> = self.received.into_values().collect();
+        let reported: Vec<_> = self
+            .reported
+            .into_iter()
+            .map(|((lane, template, openid), (accepted, at))| (lane, template, openid, accepted, at))
+            .collect();
         let writes = [
             (UNQUEUE, json(&self.unqueued)?),
             (RECEIVE, json(&received)?),
             (RELEASE, json(&self.released)?),
-            (REPORTED, json(&self.reported)?),
+            (REPORTED, json(&reported)?),
             (MARK, json(&self.marks)?),
         ];
         for (statement, rows) in writes {
             if rows != "[]" {
-                sqlx::query(statement).bind(rows).execute(&mut *db).await?;
+                db::query(statement).bind(rows).execute(&mut *db).await?;
             }
         }
         self.tally.write(db).await?;

@@ -3,9 +3,8 @@
 
 use domain::message::{OutcomeKind, State};
 use domain::{Lane, MessageId, Millis};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqlitePool};
 
+use crate::db::{self, Readers, Row};
 use super::enqueue::Queue;
 use super::uuid;
 use crate::error::StoreError;
@@ -48,8 +47,8 @@ select r.lane, r.queue, r.due_at, r.id, r.expire_at, m.template, m.openid, m.dat
     s.attempts, s.outcome, s.state
 from (select lane, queue, due_at, id, expire_at from ready
       where lane = $1 and queue = $2 and due_at <= $3 order by due_at, id limit $4) r
-join message m on m.id = r.id
-join message_state s on s.id = r.id
+join message m on m.id = r.id and m.lane = $1
+join message_state s on s.id = r.id and s.lane = $1
 order by r.due_at, r.id";
 
 /// Each (lane, queue) that holds something, by jumping from one to the next; with the time of its first row.
@@ -62,16 +61,26 @@ with recursive next (lane, queue, due_at) as (
          order by r.lane, r.queue, r.due_at, r.id limit 1)
 )
 select lane, queue, due_at from next";
+/// The same of one lane.
+pub(crate) const QUEUES_OF: &str = "
+with recursive next (queue) as (
+    select (select r.queue from ready r where r.lane = $1 order by r.queue limit 1)
+    union all
+    select (select r.queue from ready r where r.lane = $1 and r.queue > n.queue order by r.queue limit 1)
+    from next n where n.queue is not null
+)
+select $1, n.queue, (select r.due_at from ready r where r.lane = $1 and r.queue = n.queue order by r.due_at limit 1)
+from next n where n.queue is not null";
 
 pub(crate) async fn claim(
-    readers: &SqlitePool,
+    readers: &Readers,
     lane: Lane,
     queue: Queue,
     now: Millis,
     limit: i64,
 ) -> Result<Vec<Claimed>, StoreError> {
-    sqlx::query(CLAIM)
-        .bind(i64::from(lane.0))
+    db::query(CLAIM)
+        .bind(lane.0)
         .bind(queue.0)
         .bind(now)
         .bind(limit)
@@ -82,12 +91,12 @@ pub(crate) async fn claim(
         .collect()
 }
 
-fn claimed(row: &SqliteRow) -> Result<Claimed, StoreError> {
+fn claimed(row: &Row) -> Result<Claimed, StoreError> {
     Ok(Claimed {
         lane: Lane(row.try_get(0)?),
         queue: Queue(row.try_get(1)?),
         due_at: row.try_get(2)?,
-        id: MessageId(uuid(&row.try_get::<Vec<u8>, _>(3)?)?),
+        id: MessageId(uuid(&row.try_get::<Vec<u8>>(3)?)?),
         expire_at: row.try_get(4)?,
         template: row.try_get(5)?,
         openid: row.try_get(6)?,
@@ -95,11 +104,11 @@ fn claimed(row: &SqliteRow) -> Result<Claimed, StoreError> {
         page: row.try_get(8)?,
         version: row.try_get(9)?,
         lang: row.try_get(10)?,
-        state: State::try_from(row.try_get::<i16, _>(13)?)
+        state: State::try_from(row.try_get::<i16>(13)?)
             .map_err(|_| StoreError::Corrupt("message_state"))?,
         attempts: row.try_get(11)?,
         // An unresolved earlier attempt is kept as the outcome `unknown` (domain::message::Position).
-        ambiguous: row.try_get::<Option<i16>, _>(12)? == Some(OutcomeKind::Unknown.code()),
+        ambiguous: row.try_get::<Option<i16>>(12)? == Some(OutcomeKind::Unknown.code()),
     })
 }
 
@@ -114,17 +123,16 @@ pub struct Waiting {
     pub due_at: Millis,
 }
 
-pub(crate) async fn queues(readers: &SqlitePool) -> Result<Vec<Waiting>, StoreError> {
-    sqlx::query(QUEUES)
-        .fetch_all(readers)
-        .await?
-        .iter()
-        .map(|row| {
-            Ok(Waiting {
-                lane: Lane(row.try_get(0)?),
-                queue: Queue(row.try_get(1)?),
-                due_at: row.try_get(2)?,
-            })
-        })
-        .collect()
+/// Of one lane, or (on SQLite) of all. A queue that was emptied between two steps of the reading is left out.
+pub(crate) async fn queues(readers: &Readers, lane: Option<Lane>) -> Result<Vec<Waiting>, StoreError> {
+    let query = match lane {
+        Some(lane) => db::query(QUEUES_OF).bind(lane.0),
+        None => db::query(QUEUES),
+    };
+    let mut all = Vec::new();
+    for row in query.fetch_all(readers).await? {
+        let Some(due_at) = row.try_get::<Option<Millis>>(2)? else { continue };
+        all.push(Waiting { lane: Lane(row.try_get(0)?), queue: Queue(row.try_get(1)?), due_at });
+    }
+    Ok(all)
 }

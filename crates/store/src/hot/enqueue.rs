@@ -6,12 +6,12 @@ use std::collections::{HashMap, HashSet};
 use domain::clock::HOUR;
 use domain::message::State;
 use domain::{Lane, MessageId, Millis};
-use sqlx::{Row, SqliteConnection};
 
+use crate::db::{self, Db};
 use super::{hex, json, uuid, values};
 use crate::error::StoreError;
-use crate::sqlite::batch::Batch;
-use crate::sqlite::writer::Context;
+use crate::writing::Batch;
+use crate::writing::Context;
 
 /// How long an idempotency key answers the same message (I10).
 pub const IDEMPOTENCY_LIFE: Millis = 24 * HOUR;
@@ -133,21 +133,22 @@ pub enum Enqueued {
 
 pub(crate) const RESERVE_KEYS: &str = "
 insert into idempotency (lane, app, key, message, digest, created_at)
-select v->>0, v->>1, v->>2, unhex(v->>3), unhex(v->>4), v->>5 from (select value v from json_each($1)) where true
+select b.lane, b.app, b.key, b.message, b.digest, b.created_at
+from [$1: lane int2, app int8, key text, message id, digest bytes, created_at int8] b where true
 on conflict (lane, app, key) do update
     set message = excluded.message, digest = excluded.digest, created_at = excluded.created_at
     where idempotency.created_at <= excluded.created_at - $2";
 
 pub(crate) const READ_KEYS: &str = "
-select i.lane, i.app, i.key, i.message, i.digest from (select value v from json_each($1)) b
-join idempotency i on i.lane = v->>0 and i.app = v->>1 and i.key = v->>2";
+select i.lane, i.app, i.key, i.message, i.digest from [$1: lane int2, app int8, key text] b
+join idempotency i on i.lane = b.lane and i.app = b.app and i.key = b.key";
 
 /// An uncertain balance of 0 refuses nobody: only trying tells.
 pub(crate) const AVAILABLE: &str = "
-select b.v->>0, coalesce((select case when s.known or s.balance > 0 then s.balance else 1000000000 end
-        from subscription s where s.lane = b.v->>1 and s.template = b.v->>2 and s.openid = b.v->>3), 0),
-    (select count(*) from reserved r where r.lane = b.v->>1 and r.template = b.v->>2 and r.openid = b.v->>3)
-from (select value v from json_each($1)) b";
+select b.place, coalesce((select case when s.known or s.balance > 0 then s.balance else 1000000000 end
+        from subscription s where s.lane = b.lane and s.template = b.template and s.openid = b.openid), 0),
+    (select count(*) from reserved r where r.lane = b.lane and r.template = b.template and r.openid = b.openid)
+from [$1: place int8, lane int2, template int8, openid text] b";
 
 const INSERT_MESSAGES: &str =
     "insert into message (id, lane, app, template, openid, queue, data, page, version, lang, expire_at)";
@@ -161,9 +162,14 @@ pub(crate) struct Enqueue;
 impl Batch for Enqueue {
     type Item = NewMessage;
     type Outcome = Enqueued;
+    const OWNED: bool = false;
+
+    fn lane(item: &NewMessage) -> u16 {
+        item.id.lane().0
+    }
 
     async fn run(
-        db: &mut SqliteConnection,
+        db: &mut Db,
         items: &[NewMessage],
         _context: &Context,
     ) -> Result<Vec<Enqueued>, StoreError> {
@@ -184,10 +190,10 @@ impl Batch for Enqueue {
 }
 
 /// Each table's rows in its own order: pages are then written once, one after the other.
-async fn insert(db: &mut SqliteConnection, by_id: &[&NewMessage]) -> Result<(), StoreError> {
-    let count = by_id.len();
+async fn insert(db: &mut Db, by_id: &[&NewMessage]) -> Result<(), StoreError> {
+    let _count = by_id.len();
     let id = |message: &&NewMessage| message.id;
-    values::bound(values::statement(INSERT_MESSAGES, 11, count, ""), 11, by_id, |query, m| {
+    values::insert(db.engine(), INSERT_MESSAGES, by_id, "", |query, m| {
         query
             .bind(m.id.0.as_bytes().as_slice())
             .bind(m.id.lane().0)
@@ -203,7 +209,7 @@ async fn insert(db: &mut SqliteConnection, by_id: &[&NewMessage]) -> Result<(), 
     })
     .execute(&mut *db)
     .await?;
-    values::bound(values::statement(INSERT_STATES, 7, count, ""), 7, by_id, |query, m| {
+    values::insert(db.engine(), INSERT_STATES, by_id, "", |query, m| {
         query
             .bind(m.id.0.as_bytes().as_slice())
             .bind(m.id.lane().0)
@@ -217,7 +223,7 @@ async fn insert(db: &mut SqliteConnection, by_id: &[&NewMessage]) -> Result<(), 
     .await?;
     let mut by_queue = by_id.to_vec();
     by_queue.sort_unstable_by_key(|m| (m.id.lane(), m.queue, m.due_at, id(m)));
-    values::bound(values::statement(INSERT_READY, 5, count, ""), 5, &by_queue, |query, m| {
+    values::insert(db.engine(), INSERT_READY, &by_queue, "", |query, m| {
         query
             .bind(m.id.lane().0)
             .bind(m.queue.0)
@@ -231,7 +237,7 @@ async fn insert(db: &mut SqliteConnection, by_id: &[&NewMessage]) -> Result<(), 
     by_person.sort_unstable_by(|a, b| {
         (a.id.lane(), a.template, &a.openid, a.id).cmp(&(b.id.lane(), b.template, &b.openid, b.id))
     });
-    values::bound(values::statement(INSERT_RESERVED, 4, count, ""), 4, &by_person, |query, m| {
+    values::insert(db.engine(), INSERT_RESERVED, &by_person, "", |query, m| {
         query.bind(m.id.lane().0).bind(m.template).bind(m.openid.as_str()).bind(m.id.0.as_bytes().as_slice())
     })
     .execute(db)
@@ -241,16 +247,16 @@ async fn insert(db: &mut SqliteConnection, by_id: &[&NewMessage]) -> Result<(), 
 
 /// Reserves one key for something that is no message: `id` is what it answers from now on, or the earlier one is told.
 pub(crate) async fn reserve_key(
-    db: &mut SqliteConnection,
+    db: &mut Db,
     (app, key): (i64, &Idempotency),
     id: MessageId,
     now: Millis,
 ) -> Result<Enqueued, StoreError> {
     let rows = json(&[(key.lane.0, app, &key.key, hex(id.0), hex::encode(key.digest), now)])?;
-    sqlx::query(RESERVE_KEYS).bind(&rows).bind(IDEMPOTENCY_LIFE).execute(&mut *db).await?;
-    let row = sqlx::query(READ_KEYS).bind(&rows).fetch_one(db).await?;
-    let holder = MessageId(uuid(&row.try_get::<Vec<u8>, _>(3)?)?);
-    Ok(match row.try_get::<Vec<u8>, _>(4)? {
+    db::query(RESERVE_KEYS).bind(&rows).bind(IDEMPOTENCY_LIFE).execute(&mut *db).await?;
+    let row = db::query(READ_KEYS).bind(&rows).fetch_one(db).await?;
+    let holder = MessageId(uuid(&row.try_get::<Vec<u8>>(3)?)?);
+    Ok(match row.try_get::<Vec<u8>>(4)? {
         _ if holder == id => Enqueued::Accepted,
         digest if digest.as_slice() == key.digest => Enqueued::Replayed(holder),
         _ => Enqueued::KeyReused,
@@ -258,7 +264,7 @@ pub(crate) async fn reserve_key(
 }
 
 /// Reserves the keys of a batch and reads back whose message each now names.
-async fn reserve_keys(db: &mut SqliteConnection, items: &[NewMessage]) -> Result<Vec<Enqueued>, StoreError> {
+async fn reserve_keys(db: &mut Db, items: &[NewMessage]) -> Result<Vec<Enqueued>, StoreError> {
     let mut wanted: HashMap<(u16, i64, &str), (MessageId, [u8; 32])> = HashMap::new();
     for message in items {
         if let Some(key) = &message.idempotency {
@@ -278,12 +284,12 @@ async fn reserve_keys(db: &mut SqliteConnection, items: &[NewMessage]) -> Result
         .collect();
     rows.sort_unstable();
     let rows = json(&rows)?;
-    sqlx::query(RESERVE_KEYS).bind(&rows).bind(IDEMPOTENCY_LIFE).execute(&mut *db).await?;
+    db::query(RESERVE_KEYS).bind(&rows).bind(IDEMPOTENCY_LIFE).execute(&mut *db).await?;
     let mut holders = HashMap::new();
-    for row in sqlx::query(READ_KEYS).bind(&rows).fetch_all(&mut *db).await? {
+    for row in db::query(READ_KEYS).bind(&rows).fetch_all(&mut *db).await? {
         let key: (i64, i64, String) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-        let message = MessageId(uuid(&row.try_get::<Vec<u8>, _>(3)?)?);
-        holders.insert(key, (message, row.try_get::<Vec<u8>, _>(4)?));
+        let message = MessageId(uuid(&row.try_get::<Vec<u8>>(3)?)?);
+        holders.insert(key, (message, row.try_get::<Vec<u8>>(4)?));
     }
     for (message, outcome) in items.iter().zip(&mut outcomes) {
         let Some(key) = &message.idempotency else { continue };
@@ -300,7 +306,7 @@ async fn reserve_keys(db: &mut SqliteConnection, items: &[NewMessage]) -> Result
 
 /// `on_empty_balance: refuse`: the balance less what is already under way, the earlier ones of this batch too.
 async fn check_grants(
-    db: &mut SqliteConnection,
+    db: &mut Db,
     items: &[NewMessage],
     outcomes: &mut [Enqueued],
 ) -> Result<(), StoreError> {
@@ -314,11 +320,11 @@ async fn check_grants(
         return Ok(());
     }
     let mut available = HashMap::new();
-    for row in sqlx::query(AVAILABLE).bind(json(&asking)?).fetch_all(&mut *db).await? {
+    for row in db::query(AVAILABLE).bind(json(&asking)?).fetch_all(&mut *db).await? {
         let at: i64 = row.try_get(0)?;
         available.insert(
             usize::try_from(at).unwrap_or(usize::MAX),
-            row.try_get::<i64, _>(1)? - row.try_get::<i64, _>(2)?,
+            row.try_get::<i64>(1)? - row.try_get::<i64>(2)?,
         );
     }
     let mut taken: HashMap<(i64, &str), i64> = HashMap::new();
@@ -345,7 +351,7 @@ async fn check_grants(
     }
     // A refused message must not hold its key: asked again after a new grant, it is a new attempt.
     if !released.is_empty() {
-        sqlx::query("delete from idempotency where (lane, app, key) in (select v->>0, v->>1, v->>2 from (select value v from json_each($1)))")
+        db::query("delete from idempotency where (lane, app, key) in (select b.lane, b.app, b.key from [$1: lane int2, app int8, key text] b)")
             .bind(json(&released)?)
             .execute(db)
             .await?;

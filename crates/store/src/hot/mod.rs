@@ -17,27 +17,37 @@ pub(crate) mod values;
 
 use std::collections::HashMap;
 
-use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
 
+use crate::db::{self, Db, Engine};
 use crate::error::StoreError;
+pub(crate) use crate::postgres::transaction::turn;
+use crate::postgres::transaction::turn_and_epoch;
 
 /// A batch as the JSON text that `json_each` unfolds.
 pub(crate) fn json<T: serde::Serialize>(rows: &[T]) -> Result<String, StoreError> {
     serde_json::to_string(rows).map_err(|_| StoreError::Corrupt("a batch"))
 }
 
-/// The present epochs of the lanes that a batch names: the fence of everything that only an owner may do (I7).
+/// The present epochs of the lanes that a batch names: the fence of everything that only an owner may do (I7). On PostgreSQL
+/// this waits for the lanes' turns, and the transaction stands on these epochs.
 pub(crate) async fn epochs(
-    db: &mut SqliteConnection,
+    db: &mut Db,
     lanes: impl Iterator<Item = u16>,
 ) -> Result<HashMap<u16, i64>, StoreError> {
     let lanes: std::collections::BTreeSet<u16> = lanes.collect();
+    let mut epochs = HashMap::with_capacity(lanes.len());
+    if db.engine() == Engine::Postgres {
+        for lane in lanes {
+            epochs.extend(turn_and_epoch(db, lane).await?.map(|epoch| (lane, epoch)));
+        }
+        return Ok(epochs);
+    }
     if lanes.is_empty() {
-        return Ok(HashMap::new());
+        return Ok(epochs);
     }
     let lanes: Vec<u16> = lanes.into_iter().collect();
-    sqlx::query("select id, epoch from lane where id in (select value from json_each($1))")
+    db::query("select id, epoch from lane where id in (select n from [$1 each: n int2] b)")
         .bind(json(&lanes)?)
         .fetch_all(db)
         .await?

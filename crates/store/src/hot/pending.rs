@@ -1,8 +1,8 @@
 //! The inbox rows that wait to be applied: what an owner reads before it applies them.
 
-use domain::{InboxId, Millis};
-use sqlx::{Row, SqlitePool};
+use domain::{InboxId, Lane, Millis};
 
+use crate::db::{self, Readers};
 use super::append::InboxKind;
 use super::uuid;
 use crate::error::StoreError;
@@ -26,15 +26,23 @@ pub struct Pending {
 
 const PENDING: &str = "
 select id, app, received_at, kind, openid, body from inbox where verdict is null and id > $1 order by id limit $2";
+const PENDING_OF: &str = "
+select id, app, received_at, kind, openid, body from inbox where lane = $3 and verdict is null and id > $1 order by id limit $2";
 
+/// Of one lane, or (on SQLite, where they lie in time order) of all.
 pub(crate) async fn pending(
-    readers: &SqlitePool,
+    readers: &Readers,
+    lane: Option<Lane>,
     after: Option<InboxId>,
     limit: i64,
 ) -> Result<Vec<Pending>, StoreError> {
-    sqlx::query(PENDING)
-        .bind(after.map_or_else(Vec::new, |id| id.0.as_bytes().to_vec()))
-        .bind(limit)
+    let after = after.map_or_else(Vec::new, |id| id.0.as_bytes().to_vec());
+    let query = db::query(if lane.is_some() { PENDING_OF } else { PENDING }).bind(after).bind(limit);
+    let query = match lane {
+        Some(lane) => query.bind(lane.0),
+        None => query,
+    };
+    query
         .fetch_all(readers)
         .await?
         .iter()

@@ -4,10 +4,9 @@
 
 use domain::message::{OutcomeKind, Position, Receipt, State};
 use domain::{MessageId, Millis};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
 
+use crate::db::{self, Db, Row};
 use super::accounts::Key;
 use super::{hex, json, uuid};
 use crate::error::StoreError;
@@ -27,23 +26,23 @@ pub(crate) struct Sent {
 const DEPTH: i64 = 200;
 
 const CHAIN: &str = "
-with recursive chain (at, depth, id, state, outcome, receipt, cancel_requested, msgid, attempt_at, campaign, previous) as (
-    select b.v->>0, 1, s.id, s.state, s.outcome, s.receipt, s.cancel_requested, s.msgid, s.attempt_at, s.campaign, s.previous_sent
-    from (select value v from json_each($1)) b join message_state s on s.id = unhex(b.v->>1)
+with recursive chain (place, depth, id, state, outcome, receipt, cancel_requested, msgid, attempt_at, campaign, previous) as (
+    select b.place, 1, s.id, s.state, s.outcome, s.receipt, s.cancel_requested, s.msgid, s.attempt_at, s.campaign, s.previous_sent
+    from [$1: place int8, id id] b join message_state s on s.id = b.id{s}
     union all
-    select c.at, c.depth + 1, s.id, s.state, s.outcome, s.receipt, s.cancel_requested, s.msgid, s.attempt_at, s.campaign, s.previous_sent
-    from chain c join message_state s on s.id = c.previous where c.depth < $2
+    select c.place, c.depth + 1, s.id, s.state, s.outcome, s.receipt, s.cancel_requested, s.msgid, s.attempt_at, s.campaign, s.previous_sent
+    from chain c join message_state s on s.id = c.previous{s} where c.depth < $2
 )
-select at, id, state, outcome, receipt, cancel_requested, msgid, attempt_at, campaign from chain order by at, depth";
+select place, id, state, outcome, receipt, cancel_requested, msgid, attempt_at, campaign from chain order by place, depth";
 
 const IN_FLIGHT: &str = "
-select b.v->>'lane', b.v->>'template', b.v->>'openid' from (select value v from json_each($1)) b
-where exists (select 1 from reserved r join in_flight f on f.lane = r.lane and f.id = r.id
-    where r.lane = b.v->>'lane' and r.template = b.v->>'template' and r.openid = b.v->>'openid')";
+select b.lane, b.template, b.openid from [$1: lane int2, template int8, openid text] b
+where exists (select 1 from reserved r join in_flight f on f.lane = r.lane and f.id = r.id{f}
+    where r.lane = b.lane and r.template = b.template and r.openid = b.openid{r})";
 
 /// The chains that begin at `heads`, newest first; `deep` beyond the head itself.
 pub(crate) async fn chains(
-    db: &mut SqliteConnection,
+    db: &mut Db,
     heads: &[Option<Uuid>],
     deep: bool,
 ) -> Result<Vec<Vec<Sent>>, StoreError> {
@@ -54,14 +53,14 @@ pub(crate) async fn chains(
         return Ok(found);
     }
     let depth = if deep { DEPTH } else { 1 };
-    for row in sqlx::query(CHAIN).bind(json(&rows)?).bind(depth).fetch_all(db).await? {
-        let at = usize::try_from(row.try_get::<i64, _>(0)?).map_err(|_| StoreError::Corrupt("a batch"))?;
+    for row in db::query(CHAIN).bind(json(&rows)?).bind(depth).fetch_all(db).await? {
+        let at = usize::try_from(row.try_get::<i64>(0)?).map_err(|_| StoreError::Corrupt("a batch"))?;
         if let Some(chain) = found.get_mut(at) {
             chain.push(Sent {
-                id: MessageId(uuid(&row.try_get::<Vec<u8>, _>(1)?)?),
+                id: MessageId(uuid(&row.try_get::<Vec<u8>>(1)?)?),
                 position: position(&row, 2)?,
                 msgid: row.try_get(6)?,
-                attempt_at: row.try_get::<Option<i64>, _>(7)?.unwrap_or(0),
+                attempt_at: row.try_get::<Option<i64>>(7)?.unwrap_or(0),
                 campaign: row.try_get(8)?,
             });
         }
@@ -71,12 +70,12 @@ pub(crate) async fn chains(
 
 /// Those of `keys` that have a message in flight: a receipt that matches nothing yet may be its, so it waits
 /// for the answer.
-pub(crate) async fn in_flight(db: &mut SqliteConnection, keys: &[&Key]) -> Result<Vec<Key>, StoreError> {
+pub(crate) async fn in_flight(db: &mut Db, keys: &[&Key]) -> Result<Vec<Key>, StoreError> {
     if keys.is_empty() {
         return Ok(Vec::new());
     }
-    sqlx::query(IN_FLIGHT)
-        .bind(json(keys)?)
+    db::query(IN_FLIGHT)
+        .bind(json(&keys.iter().map(|key| (key.lane, key.template, &key.openid)).collect::<Vec<_>>())?)
         .fetch_all(db)
         .await?
         .iter()
@@ -85,17 +84,17 @@ pub(crate) async fn in_flight(db: &mut SqliteConnection, keys: &[&Key]) -> Resul
 }
 
 /// Reads a message's position from four columns in a row.
-pub(crate) fn position(row: &SqliteRow, from: usize) -> Result<Position, StoreError> {
+pub(crate) fn position(row: &Row, from: usize) -> Result<Position, StoreError> {
     let corrupt = |_| StoreError::Corrupt("message_state");
     Ok(Position {
-        state: State::try_from(row.try_get::<i16, _>(from)?).map_err(corrupt)?,
+        state: State::try_from(row.try_get::<i16>(from)?).map_err(corrupt)?,
         outcome: row
-            .try_get::<Option<i16>, _>(from + 1)?
+            .try_get::<Option<i16>>(from + 1)?
             .map(OutcomeKind::try_from)
             .transpose()
             .map_err(corrupt)?,
         receipt: row
-            .try_get::<Option<i16>, _>(from + 2)?
+            .try_get::<Option<i16>>(from + 2)?
             .map(Receipt::try_from)
             .transpose()
             .map_err(corrupt)?,

@@ -6,16 +6,16 @@ use std::collections::{HashMap, HashSet};
 use domain::ledger::Change;
 use domain::message::{Event, Outcome, OutcomeKind, Position, Receipt, State, transition};
 use domain::{Lane, MessageId, Millis};
-use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
 
+use crate::db::{self, Db};
 use super::accounts::{Book, Key};
 use super::enqueue::Queue;
 use super::tally::Tally;
 use super::{hex, json, receipts, unknown, uuid};
 use crate::error::StoreError;
-use crate::sqlite::batch::Batch;
-use crate::sqlite::writer::Context;
+use crate::writing::Batch;
+use crate::writing::Context;
 
 /// What became of one attempt.
 #[derive(Debug, Clone)]
@@ -78,55 +78,69 @@ pub enum Settled {
 
 /// How many of these attempts are in flight.
 const FLYING: &str = "
-select count(*) from (select v->>0 lane, unhex(v->>1) id, v->>2 attempt, v->>3 epoch from (select value v from jsonb_each($1))) b
-join in_flight f on f.lane = b.lane and f.id = b.id and f.attempt = b.attempt and f.epoch = b.epoch";
+select count(*) from [$1: lane int2, id id, attempt int8, epoch int8] b
+join in_flight f on f.lane = b.lane and f.id = b.id and f.attempt = b.attempt and f.epoch = b.epoch{f}";
 const LAND: &str = "
 delete from in_flight where (lane, id, attempt, epoch) in
-    (select v->>0, unhex(v->>1), v->>2, v->>3 from (select value v from jsonb_each($1)))";
+    (select b.lane, b.id, b.attempt, b.epoch from [$1: lane int2, id id, attempt int8, epoch int8] b){in_flight}";
 const AND_TELL: &str = " returning id, attempt, epoch";
 /// A late answer counts where its attempt is still the last one, and the person was not erased meanwhile.
 const LATE: &str = "
-select s.id, s.state, s.outcome, s.receipt, s.cancel_requested from (select value v from json_each($1)) b
-join message_state s on s.id = unhex(b.v->>1) and s.attempts = b.v->>2
-join message m on m.id = s.id and m.openid <> ''
-where not exists (select 1 from in_flight f where f.lane = b.v->>0 and f.id = s.id)";
+select s.id, s.state, s.outcome, s.receipt, s.cancel_requested from [$1: lane int2, id id, attempt int8] b
+join message_state s on s.id = b.id and s.attempts = b.attempt{s}
+join message m on m.id = s.id and m.openid <> ''{m}
+where not exists (select 1 from in_flight f where f.lane = b.lane and f.id = s.id{f})";
 const POSITIONS: &str = "
-select json_group_array(json_array(hex(s.id), s.state, s.outcome, s.receipt, s.cancel_requested, s.linked, s.campaign))
-from (select unhex(value) id from json_each($1)) b join message_state s on s.id = b.id";
+select <<json_group_array(json_array(hex(s.id), s.state, s.outcome, s.receipt, s.cancel_requested, s.linked, s.campaign))
+|cast(coalesce(json_agg(json_build_array(encode(s.id, 'hex'), s.state, s.outcome, s.receipt,
+    cast(s.cancel_requested as int), cast(s.linked as int), s.campaign)), '[]') as text)>>
+from [$1 each: id id] b join message_state s on s.id = b.id{s}";
 type PositionRow = (String, i16, Option<i16>, Option<i16>, i64, i64, Option<i64>);
 const WRITE: &str = "
-update message_state set state = v->>1, outcome = v->>2, errcode = case when v->>10 then errcode else v->>3 end,
-    errmsg = case when v->>10 then errmsg else v->>4 end, msgid = coalesce(v->>5, msgid),
-    linked = linked or v->>6, attempts = v->>7, due_at = coalesce(v->>8, due_at),
-    previous_sent = coalesce(unhex(v->>9), previous_sent)
-from (select value v from jsonb_each($1)) b where message_state.id = unhex(v->>0)";
+update message_state as s set state = b.state, outcome = b.outcome, errcode = case when b.silent then s.errcode else b.errcode end,
+    errmsg = case when b.silent then s.errmsg else b.errmsg end, msgid = coalesce(b.msgid, s.msgid),
+    linked = s.linked or b.linked, attempts = b.attempts, due_at = coalesce(b.due_at, s.due_at),
+    previous_sent = coalesce(b.previous, s.previous_sent)
+from [$1: id id, state int2, outcome int2, errcode int8, errmsg text, msgid int8, linked boolean, attempts int8, due_at int8,
+    previous id, silent boolean] b where s.id = b.id{s}";
 const KEEP_ATTEMPTS: &str = "
 insert into attempt (lane, message, number, at, errcode, errmsg, ambiguous)
-select v->>0, unhex(v->>1), v->>2, v->>3, v->>4, v->>5, v->>6 from (select value v from jsonb_each($1)) where true
+select b.lane, b.message, b.number, b.at, b.errcode, b.errmsg, b.ambiguous
+from [$1: lane int2, message id, number int8, at int8, errcode int8, errmsg text, ambiguous boolean] b where true
 on conflict do nothing";
 pub(crate) const RELEASE: &str = "
 delete from reserved where (lane, template, openid, id) in
-    (select v->>0, v->>1, v->>2, unhex(v->>3) from (select value v from jsonb_each($1)))";
+    (select b.lane, b.template, b.openid, b.id from [$1: lane int2, template int8, openid text, id id] b){reserved}";
 /// Takes messages out of the queue that they wait in: known to have arrived, or to be taken, by an attempt before.
 pub(crate) const UNQUEUE: &str = "
 delete from ready where (lane, queue, due_at, id) in
-    (select s.lane, m.queue, s.due_at, s.id from (select value v from json_each($1)) b
-     join message_state s on s.id = unhex(b.v->>1) join message m on m.id = s.id)";
+    (select s.lane, m.queue, s.due_at, s.id from [$1: lane int2, id id] b
+     join message_state s on s.id = b.id{s} join message m on m.id = s.id{m}){ready}";
 const REQUEUE: &str = "
 insert into ready (lane, queue, due_at, id, expire_at)
-select v->>0, v->>1, v->>2, unhex(v->>3), v->>4 from (select value v from jsonb_each($1))";
+select b.lane, b.queue, b.due_at, b.id, b.expire_at from [$1: lane int2, queue int8, due_at int8, id id, expire_at int8] b";
 
 pub(crate) struct Settle;
 
 impl Batch for Settle {
     type Item = Settlement;
     type Outcome = bool;
+    const OWNED: bool = true;
+
+    fn lane(item: &Settlement) -> u16 {
+        item.lane.0
+    }
 
     async fn run(
-        db: &mut SqliteConnection,
+        db: &mut Db,
         items: &[Settlement],
         context: &Context,
     ) -> Result<Vec<bool>, StoreError> {
+        let mut lanes: Vec<u16> = items.iter().map(|item| item.lane.0).collect();
+        lanes.dedup();
+        for lane in lanes {
+            super::turn(db, lane).await?;
+        }
         let requeued = items.iter().filter(|item| item.result.requeues());
         let epochs = super::epochs(db, requeued.map(|item| item.lane.0)).await?;
         // What WeChat answered is evidence from whoever asked; only the present owner puts back into a queue (I7).
@@ -162,7 +176,7 @@ impl Settled {
 
 /// Takes the attempts out of flight; those of another epoch or attempt stay.
 async fn land(
-    db: &mut SqliteConnection,
+    db: &mut Db,
     items: impl Iterator<Item = &Settlement>,
 ) -> Result<HashSet<(Uuid, i64, i64)>, StoreError> {
     let mut rows: Vec<_> = Vec::new();
@@ -177,33 +191,33 @@ async fn land(
     }
     rows.sort_unstable();
     let batch = json(&rows)?;
-    let flying: i64 = sqlx::query_scalar(FLYING).bind(&batch).fetch_one(&mut *db).await?;
+    let flying: i64 = db::query_scalar(FLYING).bind(&batch).fetch_one(&mut *db).await?;
     // Nearly always all of them: then they need not be told one by one.
     if usize::try_from(flying).ok() == Some(asked.len()) {
-        sqlx::query(LAND).bind(&batch).execute(db).await?;
+        db::query(LAND).bind(&batch).execute(db).await?;
         return Ok(asked);
     }
-    sqlx::query(sqlx::AssertSqlSafe(format!("{LAND}{AND_TELL}")))
+    db::query(format!("{LAND}{AND_TELL}"))
         .bind(&batch)
         .fetch_all(db)
         .await?
         .iter()
-        .map(|row| Ok((uuid(&row.try_get::<Vec<u8>, _>(0)?)?, row.try_get(1)?, row.try_get(2)?)))
+        .map(|row| Ok((uuid(&row.try_get::<Vec<u8>>(0)?)?, row.try_get(1)?, row.try_get(2)?)))
         .collect()
 }
 
 /// The late answers that still find their attempt unresolved: it is the message's last one, it is not in flight, and the
 /// transition table lets the answer speak. Of a person who is erased nothing is written any more (I17).
 async fn late(
-    db: &mut SqliteConnection,
+    db: &mut Db,
     items: impl Iterator<Item = &Settlement>,
 ) -> Result<HashSet<(Uuid, i64, i64)>, StoreError> {
     let items: HashMap<Uuid, &Settlement> = items.map(|item| (item.id.0, item)).collect();
     let rows: Vec<_> =
         items.values().map(|item| (item.lane.0, hex(item.id.0), item.attempt, &item.openid)).collect();
     let mut found = HashSet::new();
-    for row in sqlx::query(LATE).bind(json(&rows)?).fetch_all(db).await? {
-        let id = uuid(&row.try_get::<Vec<u8>, _>(0)?)?;
+    for row in db::query(LATE).bind(json(&rows)?).fetch_all(db).await? {
+        let id = uuid(&row.try_get::<Vec<u8>>(0)?)?;
         let before = receipts::position(&row, 1)?;
         found.extend(
             items
@@ -242,7 +256,7 @@ pub(crate) struct Writes<'a> {
 }
 
 async fn settle(
-    db: &mut SqliteConnection,
+    db: &mut Db,
     items: &[&Settlement],
     context: &Context,
 ) -> Result<(), StoreError> {
@@ -293,7 +307,7 @@ async fn settle(
     }
     book.write(db, &context.ledger_ids, now).await?;
     if !unqueued.is_empty() {
-        sqlx::query(UNQUEUE).bind(json(&unqueued)?).execute(&mut *db).await?;
+        db::query(UNQUEUE).bind(json(&unqueued)?).execute(&mut *db).await?;
     }
     writes.write(db).await?;
     tally.write(db).await?;
@@ -312,11 +326,11 @@ pub(crate) fn event(item: &Settlement) -> Event {
 }
 
 async fn positions(
-    db: &mut SqliteConnection,
+    db: &mut Db,
     items: &[&Settlement],
 ) -> Result<HashMap<Uuid, (Position, bool, Option<i64>)>, StoreError> {
     let ids: Vec<_> = items.iter().map(|item| hex(item.id.0)).collect();
-    let read: String = sqlx::query_scalar(POSITIONS).bind(json(&ids)?).fetch_one(db).await?;
+    let read: String = db::query_scalar(POSITIONS).bind(json(&ids)?).fetch_one(db).await?;
     let corrupt = || StoreError::Corrupt("message_state");
     let rows: Vec<PositionRow> = serde_json::from_str(&read).map_err(|_| corrupt())?;
     rows.into_iter()
@@ -382,18 +396,18 @@ impl<'a> Writes<'a> {
         ));
     }
 
-    async fn write(mut self, db: &mut SqliteConnection) -> Result<(), StoreError> {
+    async fn write(mut self, db: &mut Db) -> Result<(), StoreError> {
         self.states.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         self.released.sort_unstable();
-        sqlx::query(WRITE).bind(json(&self.states)?).execute(&mut *db).await?;
+        db::query(WRITE).bind(json(&self.states)?).execute(&mut *db).await?;
         if !self.attempts.is_empty() {
-            sqlx::query(KEEP_ATTEMPTS).bind(json(&self.attempts)?).execute(&mut *db).await?;
+            db::query(KEEP_ATTEMPTS).bind(json(&self.attempts)?).execute(&mut *db).await?;
         }
         if !self.released.is_empty() {
-            sqlx::query(RELEASE).bind(json(&self.released)?).execute(&mut *db).await?;
+            db::query(RELEASE).bind(json(&self.released)?).execute(&mut *db).await?;
         }
         if !self.requeued.is_empty() {
-            sqlx::query(REQUEUE).bind(json(&self.requeued)?).execute(db).await?;
+            db::query(REQUEUE).bind(json(&self.requeued)?).execute(db).await?;
         }
         Ok(())
     }

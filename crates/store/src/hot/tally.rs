@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use domain::campaign::Accounts;
 use domain::message::State;
 use domain::{MessageId, Millis};
-use sqlx::{Row, SqliteConnection};
 
+use crate::db::{self, Db, Engine};
 use super::{hex, json};
 use crate::error::StoreError;
 use crate::happened::{self, What};
@@ -24,14 +24,17 @@ pub(crate) struct Tally {
 }
 
 const WRITE: &str = "
-update campaign_lane set recipients = recipients + v->>2, todo = todo + v->>3, scheduled = scheduled + v->>4,
-    queued = queued + v->>5, sending = sending + v->>6, accepted = accepted + v->>7, delivered = delivered + v->>8,
-    undelivered = undelivered + v->>9, refused = refused + v->>10, failed = failed + v->>11, unknown = unknown + v->>12,
-    expired = expired + v->>13, cancelled = cancelled + v->>14, skipped = skipped + v->>15
-from (select value v from json_each($1)) b where campaign = v->>0 and lane = v->>1";
+update campaign_lane as c set recipients = c.recipients + b.recipients, todo = c.todo + b.todo, scheduled = c.scheduled + b.scheduled,
+    queued = c.queued + b.queued, sending = c.sending + b.sending, accepted = c.accepted + b.accepted,
+    delivered = c.delivered + b.delivered, undelivered = c.undelivered + b.undelivered, refused = c.refused + b.refused,
+    failed = c.failed + b.failed, unknown = c.unknown + b.unknown, expired = c.expired + b.expired,
+    cancelled = c.cancelled + b.cancelled, skipped = c.skipped + b.skipped
+from [$1: campaign int8, lane int2, recipients int8, todo int8, scheduled int8, queued int8, sending int8, accepted int8,
+    delivered int8, undelivered int8, refused int8, failed int8, unknown int8, expired int8, cancelled int8, skipped int8] b
+where c.campaign = b.campaign and c.lane = b.lane{c}";
 const CAMPAIGNS: &str = "
-select b.v->>1, b.v->>2, s.campaign, s.lane from (select value v from json_each($1)) b
-join message_state s on s.id = unhex(b.v->>0) where s.campaign is not null";
+select b.was, b.is_now, s.campaign, s.lane from [$1: id id, was int2, is_now int2] b
+join message_state s on s.id = b.id{s} where s.campaign is not null";
 
 /// A message's id in hex and the codes of its states before and after.
 pub(crate) type Move = (String, i16, i16);
@@ -87,7 +90,7 @@ impl Tally {
     /// Notes messages of which nobody knows yet whether a campaign sent them.
     pub(crate) async fn moved_all(
         &mut self,
-        db: &mut SqliteConnection,
+        db: &mut Db,
         moves: &[Move],
     ) -> Result<(), StoreError> {
         if moves.iter().all(|(_, before, after)| before == after) {
@@ -97,7 +100,7 @@ impl Tally {
         for (id, before, after) in moves.iter().filter(|(_, before, after)| before != after) {
             self.noticed(id.clone(), state(*before)?, state(*after)?);
         }
-        for row in sqlx::query(CAMPAIGNS).bind(json(moves)?).fetch_all(db).await? {
+        for row in db::query(CAMPAIGNS).bind(json(moves)?).fetch_all(db).await? {
             let (before, after) = (state(row.try_get(0)?)?, state(row.try_get(1)?)?);
             if before != after {
                 self.moved_in(row.try_get(2)?, row.try_get(3)?, before, after);
@@ -107,7 +110,35 @@ impl Tally {
     }
 
     /// Adds everything to the accounts.
-    pub(crate) async fn write(mut self, db: &mut SqliteConnection) -> Result<(), StoreError> {
+    pub(crate) async fn write(self, db: &mut Db) -> Result<(), StoreError> {
+        if db.engine() == Engine::Sqlite {
+            return self.write_at_once(db).await;
+        }
+        // A statement of PostgreSQL is of one lane; nearly always all are of one.
+        let mut lanes: BTreeMap<u16, Self> = BTreeMap::new();
+        let lane_of = |id: &str| {
+            let id = uuid::Uuid::try_parse(id).map_err(|_| StoreError::Corrupt("an id"))?;
+            Ok::<_, StoreError>(MessageId(id).lane().0)
+        };
+        for (id, state) in self.news {
+            let lane = lane_of(&id)?;
+            lanes.entry(lane).or_default().news.push((id, state));
+        }
+        for (id, what) in self.happened {
+            let lane = lane_of(&id)?;
+            lanes.entry(lane).or_default().happened.push((id, what));
+        }
+        for ((campaign, lane), accounts) in self.accounts {
+            lanes.entry(lane).or_default().accounts.insert((campaign, lane), accounts);
+        }
+        for (lane, part) in lanes {
+            let part = Self { at: self.at, ..part };
+            part.write_at_once(db.in_lane(lane)).await?;
+        }
+        Ok(())
+    }
+
+    async fn write_at_once(mut self, db: &mut Db) -> Result<(), StoreError> {
         webhooks::note_messages(db, &self.news).await?;
         if let Some(at) = self.at {
             happened::count_messages(db, at, &self.happened).await?;
@@ -125,7 +156,7 @@ impl Tally {
                 row
             })
             .collect();
-        sqlx::query(WRITE).bind(json(&rows)?).execute(db).await?;
+        db::query(WRITE).bind(json(&rows)?).execute(db).await?;
         Ok(())
     }
 }

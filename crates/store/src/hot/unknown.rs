@@ -2,14 +2,14 @@
 //! `ready`, due when its grace is over, so that nobody searches the states for them. A place that its message has left
 //! behind (a receipt came, a person sent it again) stays until it is due, and is dropped then.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use domain::message::{Event, Position, State, transition};
 use domain::retry::UNKNOWN_GRACE;
 use domain::{Lane, MessageId, Millis};
-use sqlx::{Row, SqliteConnection, SqlitePool};
 use uuid::Uuid;
 
+use crate::db::{self, Db, Readers};
 use super::enqueue::Queue;
 use super::tally::Tally;
 use super::{hex, json, receipts, uuid};
@@ -54,40 +54,40 @@ pub struct FollowUp {
 
 const WATCH: &str = "
 insert into ready (lane, queue, due_at, id, expire_at)
-select m.lane, m.app * 4 + 3, b.v->>1, m.id, m.expire_at
-from (select value v from json_each($1)) b join message m on m.id = unhex(b.v->>0) where true on conflict do nothing";
+select m.lane, m.app * 4 + 3, b.due_at, m.id, m.expire_at
+from [$1: id id, due_at int8] b join message m on m.id = b.id{m} where true on conflict do nothing";
 const DUE: &str = "
 select r.due_at, r.id, s.state, s.attempts, s.attempt_at, s.errcode, s.cancel_requested, m.expire_at
 from (select due_at, id from ready where lane = $1 and queue = $2 and due_at <= $3 order by due_at, id limit $4) r
-join message_state s on s.id = r.id join message m on m.id = r.id
+join message_state s on s.id = r.id and s.lane = $1 join message m on m.id = r.id and m.lane = $1
 order by r.due_at, r.id";
 const TAKE: &str = "
 delete from ready where (lane, queue, due_at, id) in
-    (select v->>0, v->>1, v->>2, unhex(v->>3) from (select value v from json_each($1)))
+    (select b.lane, b.queue, b.due_at, b.id from [$1: lane int2, queue int8, due_at int8, id id] b){ready}
 returning due_at, id";
 const POSITIONS: &str = "
-select s.id, s.state, s.outcome, s.receipt, s.cancel_requested, s.attempts from (select value v from json_each($1)) b
-join message_state s on s.id = unhex(b.v)";
+select s.id, s.state, s.outcome, s.receipt, s.cancel_requested, s.attempts from [$1 each: id id] b
+join message_state s on s.id = b.id{s}";
 /// 4: the outcome `unknown`.
 const KEEP_ATTEMPTS: &str = "
 insert into attempt (lane, message, number, at, errcode, errmsg, ambiguous)
 select lane, id, attempts, attempt_at, errcode, errmsg, coalesce(outcome = 4, false) from message_state
-where id in (select unhex(value) from json_each($1)) and attempts > 0 and attempt_at is not null on conflict do nothing";
+where id in (select b.id from [$1 each: id id] b) and attempts > 0 and attempt_at is not null{message_state} on conflict do nothing";
 const WRITE: &str = "
-update message_state set state = v->>1, cancel_requested = v->>2, due_at = coalesce(v->>3, due_at)
-from (select value v from json_each($1)) b where message_state.id = unhex(v->>0)";
+update message_state as s set state = b.state, cancel_requested = b.cancel, due_at = coalesce(b.due_at, s.due_at)
+from [$1: id id, state int2, cancel boolean, due_at int8] b where s.id = b.id{s}";
 const REQUEUE: &str = "
 insert into ready (lane, queue, due_at, id, expire_at)
 select m.lane, m.queue, s.due_at, m.id, m.expire_at
-from (select value v from json_each($1)) b join message m on m.id = unhex(b.v) join message_state s on s.id = m.id
+from [$1 each: id id] b join message m on m.id = b.id{m} join message_state s on s.id = m.id{s}
 where true on conflict do nothing";
 const RELEASE: &str = "
 delete from reserved where (lane, template, openid, id) in
-    (select m.lane, m.template, m.openid, m.id from message m where m.id in (select unhex(value) from json_each($1)))";
+    (select m.lane, m.template, m.openid, m.id from [$1 each: id id] b join message m on m.id = b.id{m}){reserved}";
 
 /// Gives messages that have just become `unknown` (id in hex, since when) their place.
 pub(crate) async fn watch(
-    db: &mut SqliteConnection,
+    db: &mut Db,
     unresolved: &[(String, Millis)],
 ) -> Result<(), StoreError> {
     if unresolved.is_empty() {
@@ -95,7 +95,7 @@ pub(crate) async fn watch(
     }
     let rows: Vec<_> =
         unresolved.iter().map(|(id, since)| (id, since.saturating_add(UNKNOWN_GRACE))).collect();
-    sqlx::query(WATCH).bind(json(&rows)?).execute(db).await?;
+    db::query(WATCH).bind(json(&rows)?).execute(db).await?;
     Ok(())
 }
 
@@ -123,34 +123,47 @@ impl Store {
         if all.is_empty() {
             return Ok(Vec::new());
         }
-        let (counted, queued) =
-            self.writer.cold(move |db, _| Box::pin(async move { follow_up(db, &all).await })).await?;
-        self.hints.queued(queued.into_iter());
+        // On a shared database a transaction is of one lane.
+        let mut parts: BTreeMap<Option<Lane>, (Vec<usize>, Vec<FollowUp>)> = BTreeMap::new();
+        let mut counted = vec![false; all.len()];
+        for (place, item) in all.into_iter().enumerate() {
+            let part = parts.entry(self.is_shared().then_some(item.due.lane)).or_default();
+            part.0.push(place);
+            part.1.push(item);
+        }
+        for (places, part) in parts.into_values() {
+            let work = self.writer.cold_bulk(move |db, _| Box::pin(async move { follow_up(db, &part).await }));
+            let (some, queued) = work.await?;
+            self.hints.queued(queued.into_iter());
+            for (place, one) in places.into_iter().zip(some) {
+                counted[place] = one;
+            }
+        }
         self.hints.something_settled();
         Ok(counted)
     }
 }
 
 async fn read(
-    readers: &SqlitePool,
+    readers: &Readers,
     lane: Lane,
     queue: Queue,
     now: Millis,
     limit: i64,
 ) -> Result<Vec<Due>, StoreError> {
-    let query = sqlx::query(DUE).bind(i64::from(lane.0)).bind(queue.0).bind(now).bind(limit);
+    let query = db::query(DUE).bind(lane.0).bind(queue.0).bind(now).bind(limit);
     let rows = query.fetch_all(readers).await?;
     rows.iter()
         .map(|row| {
             let due_at: Millis = row.try_get(0)?;
             let attempt_at: Option<Millis> = row.try_get(4)?;
-            let state = State::try_from(row.try_get::<i16, _>(2)?)
+            let state = State::try_from(row.try_get::<i16>(2)?)
                 .map_err(|_| StoreError::Corrupt("message_state"))?;
             Ok(Due {
                 lane,
                 queue,
                 due_at,
-                id: MessageId(uuid(&row.try_get::<Vec<u8>, _>(1)?)?),
+                id: MessageId(uuid(&row.try_get::<Vec<u8>>(1)?)?),
                 attempt: row.try_get(3)?,
                 errcode: row.try_get(5)?,
                 cancel_requested: row.try_get(6)?,
@@ -166,7 +179,9 @@ async fn read(
 /// What [`follow_up`] gives: which counted, and the queues that got messages.
 type Followed = (Vec<bool>, Vec<(Lane, Queue)>);
 
-async fn follow_up(db: &mut SqliteConnection, all: &[FollowUp]) -> Result<Followed, StoreError> {
+async fn follow_up(db: &mut Db, all: &[FollowUp]) -> Result<Followed, StoreError> {
+    let Some(lane) = all.first().map(|item| item.due.lane.0) else { return Ok((Vec::new(), Vec::new())) };
+    db.in_lane(lane);
     let epochs = super::epochs(db, all.iter().map(|item| item.due.lane.0)).await?;
     let ours = |item: &FollowUp| epochs.get(&item.due.lane.0) == Some(&item.epoch);
     let mut taken = take(db, all.iter().filter(|item| ours(item))).await?;
@@ -206,15 +221,15 @@ async fn follow_up(db: &mut SqliteConnection, all: &[FollowUp]) -> Result<Follow
     }
     let resent = json(&resent)?;
     // The last attempt leaves the row for the next one.
-    sqlx::query(KEEP_ATTEMPTS).bind(&resent).execute(&mut *db).await?;
-    sqlx::query(WRITE).bind(json(&states)?).execute(&mut *db).await?;
+    db::query(KEEP_ATTEMPTS).bind(&resent).execute(&mut *db).await?;
+    db::query(WRITE).bind(json(&states)?).execute(&mut *db).await?;
     let mut tally = Tally::counting(all.iter().map(|item| item.at).max().unwrap_or(0));
     tally.moved_all(db, &moves).await?;
     tally.write(db).await?;
-    sqlx::query(REQUEUE).bind(&resent).execute(&mut *db).await?;
-    sqlx::query(RELEASE).bind(json(&released)?).execute(&mut *db).await?;
-    let rows = sqlx::query(
-        "select distinct lane, queue from message where id in (select unhex(value) from json_each($1))",
+    db::query(REQUEUE).bind(&resent).execute(&mut *db).await?;
+    db::query(RELEASE).bind(json(&released)?).execute(&mut *db).await?;
+    let rows = db::query(
+        "select distinct m.lane, m.queue from [$1 each: id id] b join message m on m.id = b.id{m}",
     )
     .bind(&resent)
     .fetch_all(db)
@@ -228,32 +243,32 @@ async fn follow_up(db: &mut SqliteConnection, all: &[FollowUp]) -> Result<Follow
 
 /// Takes places; gives those that were still there.
 async fn take(
-    db: &mut SqliteConnection,
+    db: &mut Db,
     all: impl Iterator<Item = &FollowUp>,
 ) -> Result<HashSet<(Millis, Uuid)>, StoreError> {
     let rows: Vec<_> =
         all.map(|FollowUp { due, .. }| (due.lane.0, due.queue.0, due.due_at, hex(due.id.0))).collect();
-    sqlx::query(TAKE)
+    db::query(TAKE)
         .bind(json(&rows)?)
         .fetch_all(db)
         .await?
         .iter()
-        .map(|row| Ok((row.try_get(0)?, uuid(&row.try_get::<Vec<u8>, _>(1)?)?)))
+        .map(|row| Ok((row.try_get(0)?, uuid(&row.try_get::<Vec<u8>>(1)?)?)))
         .collect()
 }
 
 async fn positions(
-    db: &mut SqliteConnection,
+    db: &mut Db,
     all: &[FollowUp],
 ) -> Result<HashMap<Uuid, (Position, i64)>, StoreError> {
     let ids: Vec<_> = all.iter().filter(|item| item.event.is_some()).map(|item| hex(item.due.id.0)).collect();
-    sqlx::query(POSITIONS)
+    db::query(POSITIONS)
         .bind(json(&ids)?)
         .fetch_all(db)
         .await?
         .iter()
         .map(|row| {
-            let id = uuid(&row.try_get::<Vec<u8>, _>(0)?)?;
+            let id = uuid(&row.try_get::<Vec<u8>>(0)?)?;
             Ok((id, (receipts::position(row, 1)?, row.try_get(5)?)))
         })
         .collect()

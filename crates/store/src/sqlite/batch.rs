@@ -1,40 +1,15 @@
-//! What the group commit runs: a batch takes many callers' rows in one set-based pass. When the merged pass
-//! fails, each caller's rows are tried alone under a savepoint, so that one bad row harms nobody else.
+//! What the group commit runs. When the merged pass fails, each caller's rows are tried alone under a savepoint, so that
+//! one bad row harms nobody else.
 
-use sqlx::SqliteConnection;
-use tokio::sync::oneshot;
-
+use crate::db::{self, Db};
 use crate::error::StoreError;
-
-/// One kind of hot write.
-pub(crate) trait Batch {
-    /// A row of the caller's.
-    type Item: Send + Sync;
-    /// What the caller learns of each row, in the same order.
-    type Outcome: Send;
-
-    /// Writes all `items` in one pass.
-    fn run(
-        db: &mut SqliteConnection,
-        items: &[Self::Item],
-        context: &super::writer::Context,
-    ) -> impl Future<Output = Result<Vec<Self::Outcome>, StoreError>> + Send;
-}
-
-/// The rows of one caller, and where the answer goes.
-pub(crate) struct Call<B: Batch> {
-    pub(crate) items: Vec<B::Item>,
-    pub(crate) reply: oneshot::Sender<Result<Vec<B::Outcome>, StoreError>>,
-}
-
-/// Answers that may leave only after the commit.
-pub(crate) type Finish = Box<dyn FnOnce(Option<StoreError>) + Send>;
+use crate::writing::{Batch, Call, Context, Finish, after_commit};
 
 /// Runs the calls of one kind and collects their answers.
 pub(crate) async fn run_calls<B: Batch + 'static>(
-    db: &mut SqliteConnection,
+    db: &mut Db,
     calls: Vec<Call<B>>,
-    context: &super::writer::Context,
+    context: &Context,
     finish: &mut Vec<Finish>,
     first: bool,
 ) -> Result<(), StoreError> {
@@ -75,33 +50,23 @@ pub(crate) async fn run_calls<B: Batch + 'static>(
 /// What is `first` in its transaction needs no savepoint: nothing else is lost with it. Each statement less is a turn
 /// of two threads less, which is much where the machine is busy.
 async fn attempt<B: Batch>(
-    db: &mut SqliteConnection,
+    db: &mut Db,
     items: &[B::Item],
-    context: &super::writer::Context,
+    context: &Context,
     first: bool,
 ) -> Result<Result<Vec<B::Outcome>, StoreError>, StoreError> {
     if !first {
-        sqlx::query("savepoint batch").execute(&mut *db).await?;
+        db::query("savepoint batch").execute(&mut *db).await?;
     }
     let outcome = B::run(db, items, context).await;
     if outcome.is_err() {
         context.forget();
-        sqlx::query(if first { "rollback" } else { "rollback to batch" }).execute(&mut *db).await?;
+        db::query(if first { "rollback" } else { "rollback to batch" }).execute(&mut *db).await?;
     }
     if !first {
-        sqlx::query("release batch").execute(&mut *db).await?;
+        db::query("release batch").execute(&mut *db).await?;
     } else if outcome.is_err() {
-        sqlx::query("begin immediate").execute(&mut *db).await?;
+        db::query("begin immediate").execute(&mut *db).await?;
     }
     Ok(outcome)
-}
-
-fn after_commit<T: Send + 'static>(
-    reply: oneshot::Sender<Result<T, StoreError>>,
-    outcome: Result<T, StoreError>,
-) -> Finish {
-    Box::new(move |failed| {
-        // A caller that has gone away does not need its answer.
-        let _ = reply.send(failed.map_or(outcome, Err));
-    })
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use sqlx::{Connection, Row, SqliteConnection};
 use tokio::sync::Notify;
 
-use super::writer::Context;
+use crate::writing::Context;
 
 const LOOK: Duration = Duration::from_millis(200);
 /// Frames of 4 KiB that are worth a checkpoint: pages written often are then copied once.

@@ -1,7 +1,6 @@
-//! The embedded engine: opening the file, the one writer with its group commit, read-only connections.
+//! SQLite: one writer with group commit, connections that only read, the lock file, folding the WAL back.
 
 pub(crate) mod batch;
 pub(crate) mod checkpoint;
 pub(crate) mod open;
-pub(crate) mod work;
 pub(crate) mod writer;

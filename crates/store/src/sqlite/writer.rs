@@ -1,23 +1,19 @@
-//! The one writer of an SQLite file: callers hand in rows and wait for the commit that they were part of. A
-//! commit costs one sync however many callers share it; urgent work goes before bulk; the task is never
-//! cancelled in the middle of a transaction, since it belongs to nobody's request.
+//! The one writer of an SQLite file: a commit costs one sync however many callers share it; urgent work goes before bulk;
+//! the task is never cancelled in the middle of a transaction, since it belongs to nobody's request.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use domain::LedgerIds;
 use futures::future::BoxFuture;
-use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::batch::{Batch, Call, Finish, run_calls};
-use super::work::{Kind, Meter};
+use super::batch::run_calls;
+use crate::db::{self, Db};
 use crate::error::StoreError;
-use crate::hot::recent::Recent;
-use crate::hot::{append, apply, arm, enqueue, settle};
-use crate::templates::TemplateIds;
+use crate::writing::work::Kind;
+use crate::writing::{Batch, Call, Cold, Context, Finish, Hand, Job, Urgency, Writer, stopped};
 
 /// Rows that one commit takes at most: keeps a writer's transaction near 20 ms.
 const ROWS_PER_COMMIT: usize = 2_048;
@@ -27,139 +23,39 @@ const SMALL: i64 = 32_768;
 /// How often an idle writer looks whether another process wrote.
 const FOREIGN_POLL: Duration = Duration::from_millis(100);
 
-/// What the batches need beside the connection.
-pub(crate) struct Context {
-    pub(crate) ledger_ids: LedgerIds,
-    pub(crate) templates: TemplateIds,
-    pub(crate) recent: Recent,
-    pub(crate) work: Meter,
-    /// Set where the WAL has grown long enough to begin anew.
-    pub(crate) fold: AtomicBool,
-    /// Set where nothing of what was deleted may stay in the files.
-    pub(crate) scrub: AtomicBool,
-    /// Microseconds that every commit waits before it syncs: how benches see a slower disk.
-    #[cfg(feature = "testing")]
-    pub(crate) delay: std::sync::atomic::AtomicU64,
-}
-
-impl Context {
-    /// What is remembered of a write that was rolled back is wrong.
-    pub(crate) fn forget(&self) {
-        self.templates.forget();
-        self.recent.forget();
-    }
-}
-
-pub(crate) type Cold =
-    Box<dyn for<'c> FnOnce(&'c mut SqliteConnection, &'c Context) -> BoxFuture<'c, Finish> + Send>;
-
-pub(crate) enum Job {
-    Append(Call<append::Append>),
-    Enqueue(Call<enqueue::Enqueue>),
-    Arm(Call<arm::Arming>),
-    Settle(Call<settle::Settle>),
-    Apply(Call<apply::Apply>),
-    Cold(Cold),
-    /// The last one: whatever was handed in before it is kept, nothing after it.
-    Close(oneshot::Sender<()>),
-}
-
-impl Job {
-    fn rows(&self) -> usize {
-        match self {
-            Self::Append(call) => call.items.len(),
-            Self::Enqueue(call) => call.items.len(),
-            Self::Arm(call) => call.items.len(),
-            Self::Settle(call) => call.items.len(),
-            Self::Apply(call) => call.items.len(),
-            Self::Cold(_) | Self::Close(_) => 1,
-        }
-    }
-}
-
-/// How soon a write wants to be done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Urgency {
-    /// Somebody waits: callbacks, single messages, arming, outcomes.
-    Urgent,
-    /// Lists, expansion, what a campaign's end changes.
-    Bulk,
-}
-
-/// A handle to the writer task.
+/// Where jobs are handed in.
 #[derive(Clone)]
-pub(crate) struct Writer {
+pub(crate) struct Queues {
     urgent: mpsc::Sender<Job>,
     bulk: mpsc::Sender<Job>,
-    /// Wakes whoever watches for the commits of other processes.
-    pub(crate) foreign: Arc<Notify>,
-    pub(crate) context: Arc<Context>,
 }
 
-impl Writer {
-    /// Starts the task; it ends when the last handle is dropped.
-    ///
-    /// `seen` is the connection's `data_version` at opening.
-    pub(crate) fn start(db: SqliteConnection, context: Arc<Context>, seen: i64, worker: bool) -> Self {
-        let (urgent, urgent_jobs) = mpsc::channel(QUEUE);
-        let (bulk, bulk_jobs) = mpsc::channel(QUEUE);
-        let foreign = Arc::new(Notify::new());
-        let task = Task {
-            db,
-            context: Arc::clone(&context),
-            urgent: urgent_jobs,
-            bulk: bulk_jobs,
-            foreign: Arc::clone(&foreign),
-            seen,
-            looked: Instant::now(),
-            worker,
-        };
-        tokio::spawn(task.run());
-        Self { urgent, bulk, foreign, context }
-    }
+/// Starts the task; it ends when the last handle is dropped.
+///
+/// `seen` is the connection's `data_version` at opening.
+pub(crate) fn start(db: Db, context: Arc<Context>, seen: i64, worker: bool) -> Writer {
+    let (urgent, urgent_jobs) = mpsc::channel(QUEUE);
+    let (bulk, bulk_jobs) = mpsc::channel(QUEUE);
+    let foreign = Arc::new(Notify::new());
+    let task = Task {
+        db,
+        context: Arc::clone(&context),
+        urgent: urgent_jobs,
+        bulk: bulk_jobs,
+        foreign: Arc::clone(&foreign),
+        seen,
+        looked: Instant::now(),
+        worker,
+    };
+    tokio::spawn(task.run());
+    Writer { hand: Hand::Sqlite(Queues { urgent, bulk }), foreign, context }
+}
 
-    /// Hands rows of one kind to the writer and waits for the commit.
-    pub(crate) async fn call<B: Batch>(
-        &self,
-        wrap: fn(Call<B>) -> Job,
-        items: Vec<B::Item>,
-    ) -> Result<Vec<B::Outcome>, StoreError> {
-        if items.is_empty() {
-            return Ok(Vec::new());
-        }
-        let (reply, answer) = oneshot::channel();
-        self.submit(wrap(Call { items, reply }), Urgency::Urgent).await?;
-        answer.await.map_err(|_| stopped())?
-    }
-
-    /// Runs a rare write in a savepoint of its own, inside the next commit.
-    pub(crate) async fn cold<T, F>(&self, work: F) -> Result<T, StoreError>
+impl Queues {
+    pub(crate) async fn rare<T, F>(&self, work: F, urgency: Urgency) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut SqliteConnection, &'c Context) -> BoxFuture<'c, Result<T, StoreError>>
-            + Send
-            + 'static,
-    {
-        self.rare(work, Urgency::Urgent).await
-    }
-
-    /// The same for what may wait.
-    pub(crate) async fn cold_bulk<T, F>(&self, work: F) -> Result<T, StoreError>
-    where
-        T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut SqliteConnection, &'c Context) -> BoxFuture<'c, Result<T, StoreError>>
-            + Send
-            + 'static,
-    {
-        self.rare(work, Urgency::Bulk).await
-    }
-
-    async fn rare<T, F>(&self, work: F, urgency: Urgency) -> Result<T, StoreError>
-    where
-        T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut SqliteConnection, &'c Context) -> BoxFuture<'c, Result<T, StoreError>>
-            + Send
-            + 'static,
+        F: for<'c> FnOnce(&'c mut Db, &'c Context) -> BoxFuture<'c, Result<T, StoreError>> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
         let job: Cold = Box::new(move |db, context| {
@@ -174,12 +70,7 @@ impl Writer {
         answer.await.map_err(|_| stopped())?
     }
 
-    /// Lets what was deleted vanish from the files too, as soon as no reader needs it.
-    pub(crate) fn scrub(&self) {
-        self.context.scrub.store(true, Ordering::Relaxed);
-    }
-
-    /// Ends the task once everything handed in before is kept, folds the WAL back and closes the connection. Later writes are refused.
+    /// Ends the task once everything handed in before is kept, folds the WAL back and closes the connection.
     pub(crate) async fn close(&self) {
         let (reply, done) = oneshot::channel();
         if self.submit(Job::Close(reply), Urgency::Urgent).await.is_ok() {
@@ -187,7 +78,7 @@ impl Writer {
         }
     }
 
-    async fn submit(&self, job: Job, urgency: Urgency) -> Result<(), StoreError> {
+    pub(crate) async fn submit(&self, job: Job, urgency: Urgency) -> Result<(), StoreError> {
         let queue = match urgency {
             Urgency::Urgent => &self.urgent,
             Urgency::Bulk => &self.bulk,
@@ -196,26 +87,22 @@ impl Writer {
     }
 }
 
-async fn savepoint<T, F>(db: &mut SqliteConnection, context: &Context, work: F) -> Result<T, StoreError>
+async fn savepoint<T, F>(db: &mut Db, context: &Context, work: F) -> Result<T, StoreError>
 where
-    F: for<'c> FnOnce(&'c mut SqliteConnection, &'c Context) -> BoxFuture<'c, Result<T, StoreError>>,
+    F: for<'c> FnOnce(&'c mut Db, &'c Context) -> BoxFuture<'c, Result<T, StoreError>>,
 {
-    sqlx::query("savepoint cold").execute(&mut *db).await?;
+    db::query("savepoint cold").execute(&mut *db).await?;
     let outcome = work(db, context).await;
     if outcome.is_err() {
         context.forget();
-        sqlx::query("rollback to cold").execute(&mut *db).await?;
+        db::query("rollback to cold").execute(&mut *db).await?;
     }
-    sqlx::query("release cold").execute(&mut *db).await?;
+    db::query("release cold").execute(&mut *db).await?;
     outcome
 }
 
-fn stopped() -> StoreError {
-    StoreError::from(sqlx::Error::WorkerCrashed)
-}
-
 struct Task {
-    db: SqliteConnection,
+    db: Db,
     context: Arc<Context>,
     urgent: mpsc::Receiver<Job>,
     bulk: mpsc::Receiver<Job>,
@@ -266,8 +153,8 @@ impl Task {
         let Self { mut db, foreign, worker, .. } = self;
         if worker {
             // Another process that reads just now keeps its part of the log; it is not worth waiting for.
-            let _ = sqlx::query("pragma busy_timeout = 1000").execute(&mut db).await;
-            if let Err(error) = sqlx::query("pragma wal_checkpoint(truncate)").execute(&mut db).await {
+            let _ = db::query("pragma busy_timeout = 1000").execute(&mut db).await;
+            if let Err(error) = db::query("pragma wal_checkpoint(truncate)").execute(&mut db).await {
                 tracing::warn!(%error, "the WAL could not be folded back; the next start does it");
             }
         }
@@ -282,7 +169,7 @@ impl Task {
     /// Nobody writes meanwhile, so every frame gets into the database, and the next commit begins the WAL anew (unless
     /// a reader still looks at it).
     async fn fold(&mut self) {
-        if let Err(error) = sqlx::query("pragma wal_checkpoint(passive)").execute(&mut self.db).await {
+        if let Err(error) = db::query("pragma wal_checkpoint(passive)").execute(&mut self.db).await {
             tracing::warn!(%error, "the WAL could not be folded back; trying again");
         }
     }
@@ -293,22 +180,22 @@ impl Task {
             return;
         }
         // Nobody's commit waits for a reader.
-        let _ = sqlx::query("pragma busy_timeout = 0").execute(&mut self.db).await;
+        let _ = db::query("pragma busy_timeout = 0").execute(&mut self.db).await;
         if !self.rewritten().await.unwrap_or(false) {
             self.context.scrub.store(true, Ordering::Relaxed);
         }
-        let _ = sqlx::query("pragma busy_timeout = 10000").execute(&mut self.db).await;
+        let _ = db::query("pragma busy_timeout = 10000").execute(&mut self.db).await;
     }
 
     /// `secure_delete` overwrites deleted rows, not the copies that stay behind in a page when SQLite moves rows to another
     /// one: those go only with the file's rewriting. In a large file that would stop everybody for too long.
     async fn rewritten(&mut self) -> Result<bool, sqlx::Error> {
         let db = &mut self.db;
-        let pages: i64 = sqlx::query_scalar("pragma page_count").fetch_one(&mut *db).await?;
+        let pages: i64 = db::query_scalar("pragma page_count").fetch_one(&mut *db).await?;
         if pages <= SMALL {
-            sqlx::query("vacuum").execute(&mut *db).await?;
+            db::query("vacuum").execute(&mut *db).await?;
         }
-        let busy: i64 = sqlx::query_scalar("pragma wal_checkpoint(truncate)").fetch_one(db).await?;
+        let busy: i64 = db::query_scalar("pragma wal_checkpoint(truncate)").fetch_one(db).await?;
         Ok(busy == 0)
     }
 
@@ -329,7 +216,7 @@ impl Task {
     /// `data_version` changes on this connection only when another one committed.
     async fn look_for_foreign_commits(&mut self) {
         self.looked = Instant::now();
-        if let Ok(version) = sqlx::query_scalar::<_, i64>("pragma data_version").fetch_one(&mut self.db).await
+        if let Ok(version) = db::query_scalar::<i64>("pragma data_version").fetch_one(&mut self.db).await
             && version != self.seen
         {
             self.seen = version;
@@ -346,7 +233,7 @@ impl Task {
             Ok(()) => None,
             Err(error) => {
                 tracing::error!(%error, "a group commit failed");
-                let _ = sqlx::query("rollback").execute(&mut self.db).await;
+                let _ = db::query("rollback").execute(&mut self.db).await;
                 self.context.forget();
                 Some(error)
             }
@@ -373,7 +260,7 @@ impl Task {
         }
         let (db, context) = (&mut self.db, &*self.context);
         let started = Instant::now();
-        sqlx::query("begin immediate").execute(&mut *db).await?;
+        db::query("begin immediate").execute(&mut *db).await?;
         let begun = started.elapsed();
         // Whatever comes first has nothing before it that could be lost with it.
         let mut first = true;
@@ -399,7 +286,7 @@ impl Task {
                 let _ = tokio::task::spawn_blocking(nap).await;
             }
         }
-        sqlx::query("commit").execute(db).await?;
+        db::query("commit").execute(db).await?;
         context.work.add(Kind::Commit, 1, begun + started.elapsed());
         Ok(())
     }
@@ -407,7 +294,7 @@ impl Task {
 
 async fn measured<B: Batch + 'static>(
     kind: Kind,
-    db: &mut SqliteConnection,
+    db: &mut Db,
     calls: Vec<Call<B>>,
     context: &Context,
     finish: &mut Vec<Finish>,

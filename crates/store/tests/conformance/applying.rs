@@ -97,7 +97,7 @@ pub(crate) async fn another_epoch_applies_nothing(bed: &Bed) {
     }
     assert!(bed.store.subscriptions_of(APP, &a, None).await.unwrap().is_empty());
     assert!(bed.store.template(APP, "unheard-of").await.unwrap().is_none());
-    assert_eq!(bed.store.pending(None, 10).await.unwrap().len(), 1, "it still waits");
+    assert_eq!(bed.pending(None, 10).await.len(), 1, "it still waits");
     // The right epoch beside a wrong one: each by its own.
     let mut stale = row.clone();
     stale.epoch -= 1;

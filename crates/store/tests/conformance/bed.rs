@@ -6,20 +6,25 @@ use domain::ledger::{Subscription, TemplateKind};
 use domain::message::{Outcome, State};
 use domain::{Clock, Entropy, InboxId, Lane, ManualClock, MessageId, Millis, SeededEntropy};
 use sha2::{Digest, Sha256};
+use store::changes::ReadyKey;
 use store::hot::append::{Appended, InboxKind, NewInboxRow};
-use store::hot::apply::{Act, ActKind, Application, ToApply};
+use store::hot::apply::{Act, ActKind, Application, Pending, ToApply};
 use store::hot::arm::Arm;
+use store::hot::claim::Waiting;
 use store::hot::enqueue::{Enqueued, Idempotency, NewMessage, Priority, Queue};
 use store::hot::settle::{Settled, Settlement};
 use store::lanes::Epochs;
 use store::messages::StoredMessage;
 use store::templates::SyncedTemplate;
+use store::testing::TempPostgres;
 use store::{MasterKey, OpenOptions, Role, Store};
 
 /// The app of nearly every test.
 pub(crate) const APP: i64 = 1;
 /// The template of nearly every test.
 pub(crate) const T: &str = "template-one";
+/// Of one store to the tests' PostgreSQL, which many tests share.
+const CONNECTIONS: u32 = 6;
 /// When every test begins.
 pub(crate) const START: Millis = 1_800_000_000_000;
 
@@ -33,6 +38,7 @@ pub(crate) struct Bed {
     /// Number of [`T`].
     pub(crate) template: i64,
     pub(crate) dir: tempfile::TempDir,
+    pub(crate) url: String,
 }
 
 /// An armed attempt.
@@ -48,26 +54,90 @@ impl Bed {
     /// A fresh SQLite store as a worker has it.
     pub(crate) async fn sqlite() -> Self {
         let dir = tempfile::tempdir().unwrap();
+        let url = url(&dir);
+        Self::new(url, dir).await
+    }
+
+    /// A fresh database of the tests' PostgreSQL; none where there is no PostgreSQL.
+    pub(crate) async fn postgres(test: &str) -> Option<Self> {
+        let url = fresh_database(test).await?;
+        Some(Self::new(url, tempfile::tempdir().unwrap()).await)
+    }
+
+    async fn new(url: String, dir: tempfile::TempDir) -> Self {
         let clock = Arc::new(ManualClock::new(START));
         let entropy = Arc::new(SeededEntropy::new(7));
         let (master, _) = MasterKey::generate(&*entropy);
-        let url = url(&dir);
-        let options = OpenOptions { url, master: master.clone(), role: Role::Worker };
+        let mut options = OpenOptions::new(url.clone(), master.clone(), Role::Worker);
+        options.connections = CONNECTIONS;
         let store = Store::open(options, clock.clone(), entropy.clone()).await.unwrap();
         let epochs = store.take_all_lanes("bed".into(), START).await.unwrap();
-        let mut bed = Self { store, clock, entropy, master, epochs, template: 0, dir };
+        let mut bed = Self { store, clock, entropy, master, epochs, template: 0, dir, url };
         bed.template = bed.sync(T, TemplateKind::OneTime).await;
         bed
     }
 
-    /// Opens the same file once more.
+    /// Opens the same database once more.
     pub(crate) async fn open(&self, role: Role) -> Result<Store, store::OpenError> {
-        let options = OpenOptions { url: url(&self.dir), master: self.master.clone(), role };
+        let mut options = OpenOptions::new(self.url.clone(), self.master.clone(), role);
+        options.connections = CONNECTIONS;
         Store::open(options, self.clock.clone(), self.entropy.clone()).await
     }
 
     pub(crate) fn now(&self) -> Millis {
         self.clock.now()
+    }
+
+    /// A page of ending what is over; on a shared database, all lanes of it.
+    pub(crate) async fn expire(
+        &self,
+        now: Millis,
+        after: Option<ReadyKey>,
+        examined: i64,
+    ) -> (u64, Option<ReadyKey>) {
+        let lanes: Vec<Lane> = self.store.lanes().iter().collect();
+        let mut all = 0;
+        let mut after = after;
+        loop {
+            let (ended, next) = self.store.expire(&lanes, now, after, examined).await.unwrap();
+            all += ended;
+            // Of a shared database the end of a lane is a page of its own.
+            let ends = next.as_ref().is_none_or(|next| !self.store.is_shared() || next.1 != i64::MIN);
+            if ends {
+                return (all, next);
+            }
+            after = next;
+        }
+    }
+
+    /// What waits, in all lanes.
+    pub(crate) async fn waiting(&self) -> Vec<Waiting> {
+        let lanes: Vec<Lane> = self.store.lanes().iter().collect();
+        self.store.waiting(&lanes).await.unwrap()
+    }
+
+    /// What waits to be applied, in arrival order, whether the engine reads it lane by lane or not.
+    pub(crate) async fn pending(&self, after: Option<InboxId>, limit: i64) -> Vec<Pending> {
+        if !self.store.is_shared() {
+            return self.store.pending(Lane(0), after, limit).await.unwrap();
+        }
+        let mut all = Vec::new();
+        for lane in self.store.lanes().iter() {
+            all.extend(self.store.pending(lane, after, limit).await.unwrap());
+        }
+        all.sort_by_key(|row| row.id);
+        all.truncate(usize::try_from(limit).unwrap());
+        all
+    }
+
+    /// What owners before these left.
+    pub(crate) async fn orphans(&self, epochs: &Epochs, at: Millis, limit: i64) -> Vec<Settlement> {
+        let mut all = Vec::new();
+        for held in epochs.iter() {
+            all.extend(self.store.orphans(held, at, limit).await.unwrap());
+        }
+        all.truncate(usize::try_from(limit).unwrap());
+        all
     }
 
     pub(crate) fn lane(&self, openid: &str) -> Lane {
@@ -210,7 +280,7 @@ impl Bed {
         let attempt = head.attempts + 1;
         let (queue, due_at) = (head.queue, head.due_at);
         let arm =
-            Arm { lane: head.lane, epoch, queue, due_at, id, before: head.state, attempt, at: self.now() };
+            Arm { lane: head.lane, epoch, queue, due_at, id, before: head.state, attempt, at: self.now(), doubtful: false };
         let settlement = Settlement {
             lane: head.lane,
             epoch,
@@ -311,4 +381,44 @@ pub(crate) const ACCEPTED: Outcome = Outcome::Accepted { msgid: None };
 
 pub(crate) fn accepted(msgid: u64) -> Outcome {
     Outcome::Accepted { msgid: Some(msgid) }
+}
+
+/// A URL of an empty database, in the one PostgreSQL of this process.
+pub(crate) async fn fresh_database(test: &str) -> Option<String> {
+    let test = test.to_owned();
+    let made = tokio::task::spawn_blocking(move || Some(TempPostgres::shared(&test)?.fresh_database().unwrap()));
+    made.await.unwrap()
+}
+
+/// A connection beside the store's, for what a test looks at with its own words.
+pub(crate) enum Raw {
+    Sqlite(sqlx::SqliteConnection),
+    Postgres(sqlx::PgConnection),
+}
+
+impl Raw {
+    pub(crate) async fn of(bed: &Bed) -> Self {
+        use sqlx::ConnectOptions;
+        if bed.store.is_shared() {
+            let options: sqlx::postgres::PgConnectOptions = bed.url.parse().unwrap();
+            return Self::Postgres(options.connect().await.unwrap());
+        }
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(bed.store.path()).read_only(true);
+        Self::Sqlite(options.connect().await.unwrap())
+    }
+
+    pub(crate) async fn number(&mut self, sql: &'static str) -> i64 {
+        match self {
+            Self::Sqlite(db) => sqlx::query_scalar(sql).fetch_one(db).await.unwrap(),
+            Self::Postgres(db) => sqlx::query_scalar(sql).fetch_one(db).await.unwrap(),
+        }
+    }
+
+    /// An id and two numbers.
+    pub(crate) async fn rows(&mut self, sql: &'static str) -> Vec<(Vec<u8>, i64, i64)> {
+        match self {
+            Self::Sqlite(db) => sqlx::query_as(sql).fetch_all(db).await.unwrap(),
+            Self::Postgres(db) => sqlx::query_as(sql).fetch_all(db).await.unwrap(),
+        }
+    }
 }

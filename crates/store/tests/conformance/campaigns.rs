@@ -5,8 +5,6 @@
 use domain::campaign::CampaignState;
 use domain::message::{Outcome, State};
 use domain::{Entropy, MessageId, SeededEntropy, SystemEntropy};
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, SqliteConnection};
 use store::campaigns::{
     CampaignChange, Chunk, Expanded, ListKind, ListedRecipient, NewCampaign, NewRecipient, Place,
 };
@@ -14,7 +12,7 @@ use store::hot::enqueue::Queue;
 use store::hot::settle::{Settled, Settlement};
 use uuid::Uuid;
 
-use crate::bed::{APP, Bed, Flight};
+use crate::bed::{APP, Bed, Flight, Raw};
 
 const PEOPLE: usize = 7;
 const STEPS: usize = 90;
@@ -46,14 +44,14 @@ const LAWS: [(&str, &str); 7] = [
     ("every message has a state (I4)", "select count(*) from message m where not exists (select 1 from message_state s where s.id = m.id)"),
     (
         "nobody is accepted twice by one message",
-        "select count(*) from (select reference from ledger where kind = 5 group by reference having count(*) > 1)",
+        "select count(*) from (select reference from ledger where kind = 5 group by reference having count(*) > 1) x",
     ),
-    ("one call at a time to one person (I6)", "select count(*) from (select m.openid from in_flight f join message m on m.id = f.id group by m.openid having count(*) > 1)"),
+    ("one call at a time to one person (I6)", "select count(*) from (select m.openid from in_flight f join message m on m.id = f.id group by m.openid having count(*) > 1) x"),
 ];
 
 struct World {
     bed: Bed,
-    db: SqliteConnection,
+    db: Raw,
     random: SeededEntropy,
     number: i64,
     list: Option<Uuid>,
@@ -69,13 +67,25 @@ async fn whatever_happens_the_accounts_close() {
     let seed = SystemEntropy::new().unwrap().next_u64();
     for case in 0..cases {
         println!("seed {}", seed.wrapping_add(case));
-        explore(seed.wrapping_add(case)).await;
+        explore(Bed::sqlite().await, seed.wrapping_add(case)).await;
     }
 }
 
-async fn explore(seed: u64) {
-    let bed = Bed::sqlite().await;
-    let db = SqliteConnectOptions::new().filename(bed.store.path()).read_only(true).connect().await.unwrap();
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_happens_on_postgres_the_accounts_close() {
+    let cases: u64 = std::env::var("HONGYAN_EXPLORE").map_or(4, |text| text.parse().unwrap());
+    let seed = SystemEntropy::new().unwrap().next_u64();
+    for case in 0..cases {
+        println!("seed {}", seed.wrapping_add(case));
+        let Some(bed) = Bed::postgres("whatever_happens_on_postgres_the_accounts_close").await else { return };
+        let store = bed.store.clone();
+        explore(bed, seed.wrapping_add(case)).await;
+        store.close().await;
+    }
+}
+
+async fn explore(bed: Bed, seed: u64) {
+    let db = Raw::of(&bed).await;
     let mut world = World {
         bed,
         db,
@@ -255,7 +265,7 @@ impl World {
     async fn arm(&mut self) -> String {
         let sends = matches!(self.state, CampaignState::Running | CampaignState::Finished);
         let mut waiting = Vec::new();
-        for place in self.bed.store.waiting().await.unwrap() {
+        for place in self.bed.waiting().await {
             if place.queue.is_unknown() || (place.queue.campaign().is_some() && !sends) {
                 continue;
             }
@@ -330,8 +340,7 @@ impl World {
     }
 
     async fn snapshot(&mut self) -> Vec<(Vec<u8>, i64, i64)> {
-        let states = "select id, state, attempts from message_state order by id";
-        sqlx::query_as(states).fetch_all(&mut self.db).await.unwrap()
+        self.db.rows("select id, cast(state as bigint), attempts from message_state order by id").await
     }
 
     /// The engine's walks.
@@ -389,12 +398,12 @@ impl World {
     async fn crash_or_expire(&mut self) -> String {
         if self.chance(3) > 0 {
             self.bed.clock.advance(LIFE / 40);
-            let ended = self.bed.store.expire(self.bed.now(), None, 1_000).await.unwrap().0;
+            let ended = self.bed.expire(self.bed.now(), None, 1_000).await.0;
             return format!("{ended} expired");
         }
         let old = std::mem::take(&mut self.flights);
         self.bed.epochs = self.bed.store.take_all_lanes("next".into(), self.bed.now()).await.unwrap();
-        let orphans = self.bed.store.orphans(self.bed.now(), 1_000).await.unwrap();
+        let orphans = self.bed.orphans(&self.bed.epochs, self.bed.now(), 1_000).await;
         let found = orphans.len();
         self.bed.store.settle(orphans).await.unwrap();
         // The answers of the old owner's calls come all the same, and change nothing but by their own right.
@@ -408,7 +417,7 @@ impl World {
 
     async fn laws(&mut self, seed: u64) {
         for (law, query) in LAWS {
-            let broken: i64 = sqlx::query_scalar(query).fetch_one(&mut self.db).await.unwrap();
+            let broken = self.db.number(query).await;
             assert_eq!(broken, 0, "seed {seed}: {law}\n{}", self.log.join("\n"));
         }
         let accounts = self.bed.store.campaign_progress(self.number).await.unwrap().accounts;

@@ -23,7 +23,7 @@ pub(crate) async fn a_waiting_message_is_cancelled(bed: &Bed) {
         let (before, after) = bed.store.cancel(APP, id).await.unwrap().unwrap();
         assert_eq!(before, after, "it is over");
     }
-    assert!(bed.store.waiting().await.unwrap().is_empty());
+    assert!(bed.waiting().await.is_empty());
     let id = bed.sent(&a, ACCEPTED).await;
     let (before, after) = bed.store.cancel(APP, id).await.unwrap().unwrap();
     assert_eq!((before, after.state), (after, State::Accepted), "too late");
@@ -37,7 +37,7 @@ pub(crate) async fn what_may_have_been_sent_cannot_be_unsent(bed: &Bed) {
     bed.settle(&flight, flight.again(bed.now(), true)).await;
     let (_, after) = bed.store.cancel(APP, id).await.unwrap().unwrap();
     assert_eq!((after.state, after.cancel_requested), (State::Unknown, true));
-    let waiting = bed.store.waiting().await.unwrap();
+    let waiting = bed.waiting().await;
     assert!(
         waiting.iter().all(|waiting| waiting.queue.is_unknown()),
         "nothing waits to be sent: {waiting:?}"
@@ -99,10 +99,10 @@ pub(crate) async fn a_sweep_expires_what_is_over(bed: &Bed) {
         }
         bed.enqueue(message).await;
     }
-    assert_eq!(bed.store.expire(START + HOUR - 1, None, 1_000).await.unwrap(), (0, None));
+    assert_eq!(bed.expire(START + HOUR - 1, None, 1_000).await, (0, None));
     let (mut ended, mut from, mut pages) = (0, None, 0);
     loop {
-        let (count, next) = bed.store.expire(START + HOUR, from, 7).await.unwrap();
+        let (count, next) = bed.expire(START + HOUR, from, 7).await;
         ended += count;
         pages += 1;
         from = next;
@@ -111,7 +111,9 @@ pub(crate) async fn a_sweep_expires_what_is_over(bed: &Bed) {
         }
         assert!(pages < 10, "the cursor moves on");
     }
-    assert_eq!((ended, pages), (30, 6));
+    assert_eq!(ended, 30);
+    // Of a shared database a page ends with its lane.
+    assert!(pages == 6 || bed.store.is_shared(), "{pages} pages");
     for id in over {
         assert_eq!(bed.state(id).await, State::Expired);
     }
@@ -119,7 +121,7 @@ pub(crate) async fn a_sweep_expires_what_is_over(bed: &Bed) {
         assert_eq!(bed.state(*id).await, State::Queued);
     }
     let mut open = 0;
-    for w in bed.store.waiting().await.unwrap() {
+    for w in bed.waiting().await {
         open += bed.store.claim(w.lane, w.queue, START + HOUR, 100).await.unwrap().len();
     }
     assert_eq!(open, stays.len());
@@ -134,7 +136,7 @@ pub(crate) async fn whoever_waits_is_woken(bed: &Bed) {
         let waiting = tokio::spawn(async move { store.wait_settled(APP, id, Duration::from_secs(60)).await });
         match way % 3 {
             0 => drop(bed.store.cancel(APP, id).await.unwrap()),
-            1 => drop(bed.store.expire(START + 100 * HOUR, None, 100).await.unwrap()),
+            1 => drop(bed.expire(START + 100 * HOUR, None, 100).await),
             _ => {
                 let flight = bed.arm(id).await;
                 bed.settle(&flight, Settled::Outcome(accepted(1))).await;

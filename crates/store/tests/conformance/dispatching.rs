@@ -43,7 +43,7 @@ pub(crate) async fn a_queue_is_claimed_by_due_time(bed: &Bed) {
 }
 
 pub(crate) async fn what_waits_is_told_by_queue(bed: &Bed) {
-    assert!(bed.store.waiting().await.unwrap().is_empty());
+    assert!(bed.waiting().await.is_empty());
     let (a, b) = neighbours(bed);
     let mut expected = Vec::new();
     for (openid, app, priority, due) in [
@@ -62,7 +62,7 @@ pub(crate) async fn what_waits_is_told_by_queue(bed: &Bed) {
     // Of each queue its first.
     expected.remove(0);
     expected.sort();
-    let waiting = bed.store.waiting().await.unwrap();
+    let waiting = bed.waiting().await;
     let told: Vec<_> = waiting.iter().map(|w| (w.lane.0, w.queue, w.due_at)).collect();
     assert_eq!(told, expected);
     for w in &waiting {

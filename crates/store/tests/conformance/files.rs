@@ -47,7 +47,7 @@ async fn a_second_worker_is_refused() {
     let (dir, master, clock, entropy) = (&bed.dir, &bed.master, &bed.clock, &bed.entropy);
     drop(bed.store);
     assert!(!store::store::is_served(&url(dir)).unwrap());
-    let options = OpenOptions { url: url(dir), master: master.clone(), role: Role::Worker };
+    let options = OpenOptions::new(url(dir), master.clone(), Role::Worker);
     Store::open(options, clock.clone(), entropy.clone()).await.expect("the lock is free again");
 }
 
@@ -64,7 +64,7 @@ async fn a_guests_writes_are_seen() {
     let id = message.id;
     assert_eq!(guest.enqueue(vec![message]).await.unwrap(), [Enqueued::Accepted]);
     told_to_look_everywhere(&bed).await;
-    assert_eq!(bed.store.waiting().await.unwrap().len(), 1);
+    assert_eq!(bed.waiting().await.len(), 1);
     assert_eq!(
         bed.enqueue(bed.keyed(&openid(1), "k", 1)).await,
         Enqueued::Replayed(id),
@@ -144,7 +144,7 @@ async fn no_secret_is_readable() {
 async fn another_master_key_is_refused() {
     let bed = Bed::sqlite().await;
     let (other, _) = MasterKey::generate(&*bed.entropy);
-    let options = OpenOptions { url: url(&bed.dir), master: other.clone(), role: Role::Guest };
+    let options = OpenOptions::new(url(&bed.dir), other.clone(), Role::Guest);
     let refused = Store::open(options, bed.clock.clone(), bed.entropy.clone()).await;
     let Err(OpenError::WrongMasterKey { expected, given }) = refused else { panic!("{refused:?}") };
     assert_eq!((expected, given), (bed.master.id(), other.id()));
@@ -157,7 +157,7 @@ async fn what_is_stored_is_there_after_opening_again() {
     let id = bed.sent(&openid(1), ACCEPTED).await;
     let Bed { store, clock, entropy, master, dir, .. } = bed;
     drop(store);
-    let options = OpenOptions { url: url(&dir), master, role: Role::Worker };
+    let options = OpenOptions::new(url(&dir), master, Role::Worker);
     let store = Store::open(options, clock, entropy).await.unwrap();
     assert!(store.message(APP, id).await.unwrap().is_some());
     assert_eq!(store.ledger_of(APP, &openid(1), T).await.unwrap().len(), 3);
@@ -180,7 +180,7 @@ async fn a_file_is_copied_before_it_is_migrated() {
     let entropy = std::sync::Arc::new(domain::SeededEntropy::new(1));
     let clock = std::sync::Arc::new(domain::ManualClock::new(START));
     let (master, _) = MasterKey::generate(&*entropy);
-    let options = OpenOptions { url: url.clone(), master, role: Role::Worker };
+    let options = OpenOptions::new(url.clone(), master, Role::Worker);
     let _store = Store::open(options, clock, entropy).await.unwrap();
     assert!(store::store::pending_migrations(&url).await.unwrap().is_empty());
     let copy = dir.path().join("hongyan.before-0001.db");
@@ -200,7 +200,7 @@ async fn a_start_that_ended_early_is_no_harm() {
     let clock = std::sync::Arc::new(domain::ManualClock::new(START));
     let (master, _) = MasterKey::generate(&*entropy);
     assert!(!store::store::pending_migrations(&url(&dir)).await.unwrap().is_empty());
-    let options = OpenOptions { url: url(&dir), master, role: Role::Worker };
+    let options = OpenOptions::new(url(&dir), master, Role::Worker);
     Store::open(options, clock, entropy).await.unwrap().ping().await.unwrap();
     assert!(!dir.path().join("hongyan.before-0001.db").exists(), "of nothing there is no copy");
 }
@@ -272,7 +272,7 @@ async fn a_transaction_that_breaks_down_answers_nobody_yes() {
     // Whether they shared the commit is the scheduler's affair; a yes must be true.
     let kept = bed.store.callback(APP, id).await.unwrap().is_some();
     assert_eq!(a.is_ok(), kept, "{a:?}");
-    let waiting = bed.store.waiting().await.unwrap().len();
+    let waiting = bed.waiting().await.len();
     assert_eq!(c.is_ok(), waiting == 1, "{c:?}");
     run(&mut db, "drop trigger breaks").await;
     bed.store.append(vec![row(2)]).await.expect("the writer goes on");
@@ -282,7 +282,7 @@ async fn a_transaction_that_breaks_down_answers_nobody_yes() {
 /// Opens a path of its own as a worker.
 async fn worker_at(bed: &Bed, path: &std::path::Path) -> Result<Store, OpenError> {
     let url = format!("sqlite:{}", path.display());
-    let options = OpenOptions { url, master: bed.master.clone(), role: Role::Worker };
+    let options = OpenOptions::new(url, bed.master.clone(), Role::Worker);
     Store::open(options, bed.clock.clone(), bed.entropy.clone()).await
 }
 
@@ -340,7 +340,7 @@ async fn a_closed_store_is_one_file_and_takes_nothing_more() {
     let again = {
         let (dir, master) = (&bed.dir, &bed.master);
         drop(bed.store);
-        let options = OpenOptions { url: url(dir), master: master.clone(), role: Role::Worker };
+        let options = OpenOptions::new(url(dir), master.clone(), Role::Worker);
         Store::open(options, bed.clock.clone(), bed.entropy.clone()).await.unwrap()
     };
     let waiting = again.messages(APP, Default::default(), None, 1_000).await.unwrap().items;
@@ -349,7 +349,7 @@ async fn a_closed_store_is_one_file_and_takes_nothing_more() {
     // Alone, a guest folds its own log back.
     again.close().await;
     drop(again);
-    let options = OpenOptions { url: url(&bed.dir), master: bed.master.clone(), role: Role::Guest };
+    let options = OpenOptions::new(url(&bed.dir), bed.master.clone(), Role::Guest);
     let guest = Store::open(options, bed.clock.clone(), bed.entropy.clone()).await.unwrap();
     guest.take_all_lanes("x".into(), 0).await.unwrap();
     guest.close().await;

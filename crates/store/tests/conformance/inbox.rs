@@ -58,7 +58,7 @@ pub(crate) async fn a_push_after_applying_changes_nothing(bed: &Bed) {
     assert_eq!(bed.store.apply(vec![to_apply.clone()]).await.unwrap(), [Application::Done]);
     let again = bed.row(InboxKind::Popup, &a, START, "x");
     assert_eq!(bed.store.append(vec![again]).await.unwrap(), [Appended::Repeated]);
-    assert!(bed.store.pending(None, 10).await.unwrap().is_empty());
+    assert!(bed.pending(None, 10).await.is_empty());
     assert_eq!(bed.store.apply(vec![to_apply]).await.unwrap(), [Application::NotOurs]);
     assert_eq!(bed.balance(&a).await, 1);
     let stored = bed.store.callback(APP, row.id).await.unwrap().unwrap();
@@ -78,7 +78,7 @@ pub(crate) async fn what_waits_is_listed_in_pages(bed: &Bed) {
     assert_eq!(bed.store.oldest_pending().await.unwrap(), Some(START + 1));
     let (mut found, mut after) = (Vec::new(), None);
     loop {
-        let page = bed.store.pending(after, 7).await.unwrap();
+        let page = bed.pending(after, 7).await;
         let Some(last) = page.last() else { break };
         after = Some(last.id);
         found.extend(page.iter().map(|row| row.id));
@@ -158,7 +158,7 @@ pub(crate) async fn what_was_set_aside_waits_for_a_replay(bed: &Bed) {
         row.reason = Some("stale".into());
         let id = row.id;
         bed.store.append(vec![row]).await.unwrap();
-        assert!(bed.store.pending(None, 10).await.unwrap().is_empty());
+        assert!(bed.pending(None, 10).await.is_empty());
         let (listed, _) = bed.store.callbacks(APP, Some(verdict), None, 10).await.unwrap();
         assert_eq!(listed.len(), 1);
         assert_eq!(listed[0].reason.as_deref(), Some("stale"));
@@ -167,7 +167,7 @@ pub(crate) async fn what_was_set_aside_waits_for_a_replay(bed: &Bed) {
         assert!(bed.store.replay(APP, id).await.unwrap());
         assert!(bed.store.hints().take().inbox, "the owner is told");
         assert!(!bed.store.replay(APP, id).await.unwrap(), "only once");
-        assert_eq!(bed.store.pending(None, 10).await.unwrap().len(), 1);
+        assert_eq!(bed.pending(None, 10).await.len(), 1);
         let mut to_apply = bed.to_apply(
             &bed.row(InboxKind::Popup, &a, START, body),
             vec![act(T, ActKind::Grant { at: START })],
@@ -212,12 +212,19 @@ pub(crate) async fn a_filtered_inbox_page_goes_on_after_ten_thousand(bed: &Bed) 
     old.verdict = Some(Verdict::Quarantined);
     bed.store.append(vec![old.clone()]).await.unwrap();
     bed.clock.advance(1_000);
-    let rows = (0..10_000).map(|n| bed.row(InboxKind::Popup, &openid(n), START, "new")).collect();
+    let count = if bed.store.is_shared() { 20_000 } else { 10_000 };
+    let rows = (0..count).map(|n| bed.row(InboxKind::Popup, &openid(n), START, "new")).collect();
     bed.store.append(rows).await.unwrap();
     let (page, next) = bed.store.callbacks(APP, Some(Verdict::Quarantined), None, 10).await.unwrap();
     assert!(page.is_empty());
-    let next = next.expect("there may be more");
-    let (page, _) = bed.store.callbacks(APP, Some(Verdict::Quarantined), Some(next), 10).await.unwrap();
+    let mut before = Some(next.expect("there may be more"));
+    let mut page = Vec::new();
+    // Of a shared database a page looks as far as the lane that ends first.
+    for _ in 0..if bed.store.is_shared() { 10 } else { 1 } {
+        if page.is_empty() && before.is_some() {
+            (page, before) = bed.store.callbacks(APP, Some(Verdict::Quarantined), before, 10).await.unwrap();
+        }
+    }
     assert_eq!(page.iter().map(|row| row.id).collect::<Vec<_>>(), [old.id]);
 }
 

@@ -1,5 +1,5 @@
-//! What every engine's store must do, as functions over a [`bed::Bed`]; the list below runs each of them on SQLite.
-//! PostgreSQL joins by a second bed and a second line. What only a file has stands in `files`.
+//! What every engine's store must do, as functions over a [`bed::Bed`]; the list below runs each of them on SQLite and on
+//! PostgreSQL. What only a file has stands in `files`, what only a shared database has in `sharing`.
 
 #![expect(
     clippy::unwrap_used,
@@ -27,22 +27,34 @@ mod relaying;
 mod settling;
 mod unknown;
 
+/// Each case on each engine: the list is written once.
 macro_rules! suite {
-    ($engine:ident: $($room:ident { $($case:ident),+ $(,)? })+) => {
-        mod $engine {
+    ($($room:ident { $($case:ident),+ $(,)? })+) => {
+        mod sqlite {
             $(mod $room {
                 $(#[tokio::test]
                 async fn $case() {
-                    let bed = crate::bed::Bed::$engine().await;
+                    let bed = crate::bed::Bed::sqlite().await;
                     crate::$room::$case(&bed).await;
                     bed.check_ledgers().await;
+                })+
+            })+
+        }
+        mod postgres {
+            $(mod $room {
+                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    let Some(bed) = crate::bed::Bed::postgres(stringify!($case)).await else { return };
+                    crate::$room::$case(&bed).await;
+                    bed.check_ledgers().await;
+                    bed.store.close().await;
                 })+
             })+
         }
     };
 }
 
-suite! { sqlite:
+suite! {
     inbox {
         a_push_is_new_once, many_tasks_push_the_same_event, a_push_after_applying_changes_nothing,
         what_waits_is_listed_in_pages,

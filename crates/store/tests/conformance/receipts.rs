@@ -90,7 +90,7 @@ pub(crate) async fn a_receipt_waits_for_the_answer_under_way(bed: &Bed) {
         assert_eq!(bed.store.apply(vec![row.clone()]).await.unwrap(), [Application::Waits]);
     }
     assert_eq!(bed.balance(&a).await, 2);
-    assert_eq!(bed.store.pending(None, 10).await.unwrap().len(), 1);
+    assert_eq!(bed.pending(None, 10).await.len(), 1);
     assert_eq!(bed.receipt(&a, Some(1), 0).await, Application::Done, "that of another message does not wait");
     assert_eq!(bed.state(earlier).await, State::Delivered);
     assert_eq!(bed.receipt(&openid(2), Some(9), 0).await, Application::Done, "nor that of another person");
@@ -173,7 +173,7 @@ pub(crate) async fn a_receipt_takes_its_message_out_of_the_queue(bed: &Bed) {
     let stored = bed.stored(id).await;
     assert_eq!((stored.position.state, stored.attempts.len()), (State::Delivered, 1));
     assert_eq!(bed.store.arm(vec![arm]).await.unwrap(), [false], "the person has it");
-    assert!(bed.store.waiting().await.unwrap().is_empty());
+    assert!(bed.waiting().await.is_empty());
     assert_eq!((bed.balance(&a).await, bed.subscription(&a).await.1), (1, 0));
     // One that certainly was not sent is nobody's receipt.
     let id = bed.queued(&a).await;

@@ -252,17 +252,17 @@ pub(crate) async fn what_an_owner_lost_is_unknown(bed: &Bed) {
     let flight = bed.arm(id).await;
     let retried = bed.queued(&a).await;
     let retried = bed.arm(retried).await;
-    assert!(bed.store.orphans(bed.now(), 10).await.unwrap().is_empty(), "its owner is there");
+    assert!(bed.orphans(&bed.epochs, bed.now(), 10).await.is_empty(), "its owner is there");
     let epochs = bed.store.take_all_lanes("next".into(), START).await.unwrap();
     assert_eq!(epochs.of(id.lane()), flight.settlement.epoch + 1);
     // An old owner puts nothing back into a queue (I7); what it does not tell is the new one's to decide.
     assert!(!bed.settle(&retried, retried.again(bed.now(), false)).await);
     assert!(!bed.settle(&retried, retried.given_back()).await);
-    assert_eq!(bed.store.orphans(bed.now(), 1).await.unwrap().len(), 1, "a page at a time");
-    let orphans = bed.store.orphans(bed.now(), 10).await.unwrap();
+    assert_eq!(bed.orphans(&epochs, bed.now(), 1).await.len(), 1, "a page at a time");
+    let orphans = bed.orphans(&epochs, bed.now(), 10).await;
     assert_eq!(orphans.len(), 2);
     assert_eq!(bed.store.settle(orphans.clone()).await.unwrap(), [true, true]);
-    assert!(bed.store.orphans(bed.now(), 10).await.unwrap().is_empty());
+    assert!(bed.orphans(&epochs, bed.now(), 10).await.is_empty());
     assert_eq!(bed.store.settle(orphans).await.unwrap(), [false, false]);
     for flight in [&flight, &retried] {
         let stored = bed.stored(flight.settlement.id).await;

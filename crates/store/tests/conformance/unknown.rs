@@ -14,7 +14,7 @@ use crate::bed::{ACCEPTED, APP, Bed, Flight, START, accepted, openid};
 /// What is due by now, of every lane.
 async fn due(bed: &Bed) -> Vec<Due> {
     let mut found = Vec::new();
-    for waiting in bed.store.waiting().await.unwrap() {
+    for waiting in bed.waiting().await {
         if waiting.queue.is_unknown() {
             assert_eq!(waiting.queue, Queue::unknown(APP));
             found.extend(bed.store.unknown_due(waiting.lane, waiting.queue, bed.now(), 1_000).await.unwrap());
@@ -45,7 +45,7 @@ pub(crate) async fn a_policy_sends_again(bed: &Bed) {
     let (id, _) = unheard(bed, &a).await;
     bed.clock.advance(UNKNOWN_GRACE - 1);
     assert_eq!(due(bed).await, [], "its grace is not over");
-    let swept = bed.store.expire(bed.now() + 100 * HOUR, None, 100).await.unwrap();
+    let swept = bed.expire(bed.now() + 100 * HOUR, None, 100).await;
     assert_eq!(
         (swept.0, bed.state(id).await),
         (0, State::Unknown),
@@ -82,7 +82,7 @@ pub(crate) async fn a_policy_gives_up(bed: &Bed) {
     assert_eq!((bed.state(id).await, bed.subscription(&a).await.1), (State::Failed, 0));
     assert_eq!(bed.balance(&a).await, 1, "giving up spends nothing");
     assert!(bed.stored(id).await.attempts[0].ambiguous, "what happened stays written");
-    assert!(bed.store.waiting().await.unwrap().is_empty());
+    assert!(bed.waiting().await.is_empty());
     // Evidence still tells.
     bed.receipt(&a, Some(5), 0).await;
     assert_eq!((bed.state(id).await, bed.balance(&a).await), (State::Delivered, 0));
@@ -120,7 +120,7 @@ pub(crate) async fn evidence_and_people_come_before_a_policy(bed: &Bed) {
         for (id, state) in ids.iter().zip([State::Delivered, State::Delivered, last]) {
             assert_eq!(bed.state(*id).await, state);
         }
-        assert!(bed.store.waiting().await.unwrap().is_empty(), "no place is left");
+        assert!(bed.waiting().await.is_empty(), "no place is left");
     }
 }
 
@@ -174,9 +174,9 @@ pub(crate) async fn however_it_became_unknown_it_has_a_place(bed: &Bed) {
         ids.push(id);
     }
     bed.store.cancel(APP, ids[1]).await.unwrap();
-    assert_eq!(bed.store.expire(at + 100 * HOUR, None, 100).await.unwrap().0, 1);
+    assert_eq!(bed.expire(at + 100 * HOUR, None, 100).await.0, 1);
     let epochs = bed.store.take_all_lanes("next".into(), START).await.unwrap();
-    let orphans = bed.store.orphans(at, 10).await.unwrap();
+    let orphans = bed.orphans(&epochs, at, 10).await;
     assert_eq!(bed.store.settle(orphans).await.unwrap(), [true]);
     bed.clock.advance(UNKNOWN_GRACE);
     let all = due(bed).await;

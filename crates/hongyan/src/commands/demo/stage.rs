@@ -72,6 +72,9 @@ impl Stage {
             master_key_file: None,
             public_url: None,
             trusted_proxies: Vec::new(),
+            database_connections: store::OpenOptions::CONNECTIONS,
+            node_name: "demo".to_owned(),
+            lease: store::OpenOptions::LEASE,
         };
         let service = open::service(&config, Role::Worker).await?;
         let scopes = [Scope::Send, Scope::Read, Scope::Manage, Scope::Token];
@@ -84,6 +87,7 @@ impl Stage {
             listener,
             None,
             &config,
+            crate::cli::NodeRole::All,
             vec![simulator_url.clone()],
         )
         .await?;

@@ -14,11 +14,16 @@ use crate::world::{FEE, World, until};
 async fn a_minute_passes(world: &World) {
     world.clock.advance(61 * SECOND);
     until("every place that is due taken", || async {
-        let (now, waiting) = (world.clock.now(), world.service().store().waiting().await.unwrap());
+        let (now, waiting) = (world.clock.now(), waiting(world.service().store()).await);
         let open = waiting.iter().any(|waiting| waiting.queue.is_unknown() && waiting.due_at <= now);
         (!open).then_some(())
     })
     .await;
+}
+
+/// What waits, in all lanes.
+async fn waiting(store: &store::Store) -> Vec<store::hot::claim::Waiting> {
+    store.waiting(&store.lanes().iter().collect::<Vec<_>>()).await.unwrap()
 }
 
 fn receipt(n: usize, msgid: u64) -> String {
@@ -146,7 +151,7 @@ async fn what_a_crash_left_is_followed_up_too() {
     // A worker that armed, called, and died.
     let store = world.service().store().clone();
     let epochs = store.take_all_lanes("dead".into(), 0).await.unwrap();
-    let waiting = store.waiting().await.unwrap();
+    let waiting = waiting(&store).await;
     let now = world.clock.now();
     let head = store.claim(waiting[0].lane, waiting[0].queue, now, 1).await.unwrap().remove(0);
     let arm = Arm {
@@ -158,6 +163,7 @@ async fn what_a_crash_left_is_followed_up_too() {
         id: head.id,
         attempt: 1,
         at: now,
+        doubtful: false,
     };
     assert_eq!(store.arm(vec![arm]).await.unwrap(), [true]);
     drop(store);

@@ -146,7 +146,7 @@ async fn one_key_may_mean_several_people() {
     world.clock.advance(5_000);
     assert_eq!(world.push(&world.popup_event(&people[1], FEE, "accept"), 0).await.status, 200);
     crate::world::until("the grant", || async {
-        world.service().store().pending(None, 1).await.unwrap().is_empty().then_some(())
+        world.service().store().oldest_pending().await.unwrap().is_none().then_some(())
     })
     .await;
     let sheet = "房号,服务内容,备注\n3-1201,物业费,请缴纳\n3-1203,物业费,请缴纳\n3-1203,水费,请缴纳\n3-1203,水费,请缴纳\n";

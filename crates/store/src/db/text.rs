@@ -1,0 +1,166 @@
+//! One text, two engines. Statements are written in what both read; where that is not enough, by three marks:
+//!
+//! - `[$1: lane int2, id id, at int8]` is the batch in `$1`, a JSON array of arrays, as a table of typed columns
+//!   (`[$1 each: id id]` of a plain array). Types are PostgreSQL's; `id` is 16 bytes in hex, `bytes` any in hex, `json` stays JSON.
+//! - `{s}` says that `s` is of the batch's one lane: ` and s.lane = …` on PostgreSQL, whose tables are led by it; nothing on
+//!   SQLite, whose batches take all lanes at once.
+//! - `<<sqlite|postgres>>` is whatever else differs.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::sync::{OnceLock, PoisonError, RwLock};
+
+/// Whose words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+/// A statement as an engine reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Text {
+    pub(crate) sql: Cow<'static, str>,
+    /// Whether the batch's lane is its last value.
+    pub(crate) wants_lane: bool,
+    /// Whether a value is read as JSON by the database.
+    pub(crate) takes_json: bool,
+}
+
+type Cache = RwLock<HashMap<(Engine, usize, usize), &'static Text>>;
+
+/// Translates; what is written in the program is translated once.
+pub(crate) fn of(engine: Engine, sql: &Cow<'static, str>) -> Cow<'static, Text> {
+    static CACHE: OnceLock<Cache> = OnceLock::new();
+    let fixed = match sql {
+        Cow::Borrowed(fixed) => *fixed,
+        Cow::Owned(text) => return Cow::Owned(translate(engine, text)),
+    };
+    let cache = CACHE.get_or_init(Cache::default);
+    let key = (engine, fixed.as_ptr() as usize, fixed.len());
+    if let Some(text) = cache.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+        return Cow::Borrowed(text);
+    }
+    let mut cache = cache.write().unwrap_or_else(PoisonError::into_inner);
+    Cow::Borrowed(cache.entry(key).or_insert_with(|| Box::leak(Box::new(translate(engine, fixed)))))
+}
+
+fn translate(engine: Engine, sql: &str) -> Text {
+    let mut out = String::with_capacity(sql.len() * 2);
+    let lane = highest(sql) + 1;
+    let mut wants_lane = false;
+    let mut rest = sql;
+    while let Some(at) = rest.find(['[', '{', '<']) {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        rest = if let Some((inner, after)) = within(rest, "[", "]").filter(|(inner, _)| inner.starts_with('$')) {
+            batch(engine, inner, &mut out);
+            after
+        } else if let Some((alias, after)) = within(rest, "{", "}").filter(|(alias, _)| is_name(alias)) {
+            if engine == Engine::Postgres {
+                wants_lane = true;
+                let _ = write!(out, " and {alias}.lane = ${lane}");
+            }
+            after
+        } else if let Some((inner, after)) = within(rest, "<<", ">>") {
+            let (sqlite, postgres) = inner.split_once('|').unwrap_or((inner, ""));
+            out.push_str(if engine == Engine::Sqlite { sqlite } else { postgres });
+            after
+        } else {
+            out.push_str(&rest[..1]);
+            &rest[1..]
+        };
+    }
+    out.push_str(rest);
+    let takes_json = out.contains("::jsonb");
+    Text { sql: Cow::Owned(out), wants_lane, takes_json }
+}
+
+fn within<'t>(text: &'t str, open: &str, close: &str) -> Option<(&'t str, &'t str)> {
+    text.strip_prefix(open)?.split_once(close)
+}
+
+/// What may stand in a mark of a lane; braces in JSON are something else.
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+}
+
+/// The highest number of a parameter.
+fn highest(sql: &str) -> usize {
+    sql.split('$')
+        .skip(1)
+        .filter_map(|rest| {
+            let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+            rest[..digits].parse().ok()
+        })
+        .max()
+        .unwrap_or(0)
+}
+
+/// `$1: lane int2, id id`, or `$1 each: id id`.
+fn batch(engine: Engine, inner: &str, out: &mut String) {
+    let (source, columns) = inner.split_once(':').unwrap_or((inner, ""));
+    let (parameter, each) = match source.split_once(' ') {
+        Some((parameter, _)) => (parameter, true),
+        None => (source, false),
+    };
+    out.push_str("(select ");
+    for (at, column) in columns.split(',').enumerate() {
+        let (name, kind) = column.trim().split_once(' ').unwrap_or((column.trim(), "text"));
+        if at > 0 {
+            out.push_str(", ");
+        }
+        let _ = match (engine, each) {
+            (Engine::Sqlite, true) => read_sqlite(out, "value", kind),
+            (Engine::Sqlite, false) => read_sqlite(out, &format!("v->>{at}"), kind),
+            (Engine::Postgres, true) => read_postgres(out, "v#>>'{}'", "v", kind),
+            (Engine::Postgres, false) => {
+                read_postgres(out, &format!("v->>{at}"), &format!("v->{at}"), kind)
+            }
+        };
+        let _ = write!(out, " as {name}");
+    }
+    let _ = match (engine, each) {
+        (Engine::Sqlite, true) => write!(out, " from json_each({parameter}))"),
+        (Engine::Sqlite, false) => write!(out, " from (select value v from jsonb_each({parameter})))"),
+        (Engine::Postgres, _) => write!(out, " from jsonb_array_elements({parameter}::jsonb) v)"),
+    };
+}
+
+fn read_sqlite(out: &mut String, value: &str, kind: &str) -> std::fmt::Result {
+    if matches!(kind, "id" | "bytes") { write!(out, "unhex({value})") } else { write!(out, "{value}") }
+}
+
+fn read_postgres(out: &mut String, value: &str, as_json: &str, kind: &str) -> std::fmt::Result {
+    match kind {
+        "id" | "bytes" => write!(out, "decode({value}, 'hex')"),
+        "text" => write!(out, "({value})"),
+        "json" => write!(out, "({as_json})::text"),
+        kind => write!(out, "({value})::{kind}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_are_read() {
+        let sql = "delete from ready where id in (select b.id from [$1: lane int2, id id] b) and x < $2 {ready}<< a| b>>";
+        assert_eq!(
+            translate(Engine::Sqlite, sql).sql,
+            "delete from ready where id in (select b.id from (select v->>0 as lane, unhex(v->>1) as id from \
+             (select value v from jsonb_each($1))) b) and x < $2  a"
+        );
+        let postgres = translate(Engine::Postgres, sql);
+        assert!(postgres.wants_lane);
+        assert_eq!(
+            postgres.sql,
+            "delete from ready where id in (select b.id from (select (v->>0)::int2 as lane, decode(v->>1, 'hex') as id \
+             from jsonb_array_elements($1::jsonb) v) b) and x < $2  and ready.lane = $3 b"
+        );
+        let plain = "select a from b where c < $1 and d <> $2";
+        assert_eq!(translate(Engine::Postgres, plain), Text { sql: plain.into(), wants_lane: false, takes_json: false });
+    }
+}

@@ -1,0 +1,329 @@
+//! A throw-away PostgreSQL: a server of its own in a temporary directory, run as another user than root, stopped and removed
+//! with its owner, however that ends.
+
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Where to look for `initdb` and `pg_ctl` first.
+pub const BIN: &str = "HONGYAN_TEST_PG_BIN";
+/// Set to 1 where a missing PostgreSQL is a failure.
+pub const REQUIRE: &str = "HONGYAN_REQUIRE_ALL";
+/// The database that fresh ones are copied from, once it was migrated.
+const TEMPLATE: &str = "hongyan_template";
+
+/// Settings of servers whose data nobody needs after a crash of the machine.
+pub const FAST: [&str; 4] = ["fsync=off", "shared_buffers=64MB", "max_connections=400", "full_page_writes=off"];
+/// Settings of servers that are crashed and measured: everything is synced.
+pub const SAFE: [&str; 3] = ["fsync=on", "shared_buffers=256MB", "max_connections=300"];
+
+/// A running server.
+#[derive(Debug)]
+pub struct TempPostgres {
+    pub(super) bin: PathBuf,
+    pub(super) directory: PathBuf,
+    pub(super) user: Option<(u32, u32)>,
+    /// On the loopback; none: reachable by its unix socket only.
+    port: Option<u16>,
+    settings: Vec<String>,
+    guard: Option<Child>,
+}
+
+impl TempPostgres {
+    /// Starts a server with these settings (`name=value`), reachable by a unix socket only.
+    ///
+    /// # Errors
+    /// In words: PostgreSQL is not installed, or what it said.
+    pub fn start(settings: &[&str]) -> Result<Self, String> {
+        let mut server = Self::new(settings, false)?;
+        server.prepare()?;
+        Ok(server)
+    }
+
+    /// The same, reachable by a port of the loopback too.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_tcp(settings: &[&str]) -> Result<Self, String> {
+        let mut server = Self::new(settings, true)?;
+        server.prepare()?;
+        Ok(server)
+    }
+
+    pub(super) fn new(settings: &[&str], tcp: bool) -> Result<Self, String> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let bin = find().ok_or("no initdb and postgres found")?;
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("hongyan-pg-{}-{number}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&directory).map_err(|error| error.to_string())?;
+        let owner = std::fs::metadata(&directory).map_err(|error| error.to_string())?;
+        // PostgreSQL refuses to run as root.
+        let user = if std::os::unix::fs::MetadataExt::uid(&owner) == 0 { unprivileged() } else { None };
+        let port = if tcp { Some(free_port()?) } else { None };
+        let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
+        let mut server = Self { bin, directory, user, port, settings, guard: None };
+        server.make_directory()?;
+        server.guard = Some(server.guard().map_err(|error| error.to_string())?);
+        Ok(server)
+    }
+
+    /// For a test that may be skipped: without PostgreSQL it says so in one line.
+    ///
+    /// # Panics
+    /// Without PostgreSQL where [`REQUIRE`] is 1.
+    pub fn for_test(test: &str) -> Option<Self> {
+        missing(test, Self::start(&FAST))
+    }
+
+    /// The one server that all tests of this process share.
+    ///
+    /// # Panics
+    /// As [`for_test`](Self::for_test).
+    pub fn shared(test: &str) -> Option<&'static Self> {
+        static SHARED: OnceLock<Result<TempPostgres, String>> = OnceLock::new();
+        let shared = SHARED.get_or_init(|| Self::start(&FAST));
+        missing(test, shared.as_ref().map_err(Clone::clone))
+    }
+
+    /// The URL of its first database, by the unix socket.
+    pub fn url(&self) -> String {
+        self.url_of("postgres")
+    }
+
+    /// The URL of a database, by the unix socket.
+    pub fn url_of(&self, database: &str) -> String {
+        format!("postgres://hongyan@localhost/{database}?host={}", self.directory.display())
+    }
+
+    /// Where it listens.
+    ///
+    /// # Panics
+    /// Where it was not started with a port.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port.expect("started with a port")))
+    }
+
+    /// A new, empty database of it; gives its URL.
+    ///
+    /// # Errors
+    /// What PostgreSQL said.
+    pub fn fresh_database(&self) -> Result<String, String> {
+        self.database_from("template0")
+    }
+
+    /// A new database as `migrate` leaves one (given its URL, the first time): much quicker than migrating each.
+    ///
+    /// # Errors
+    /// What PostgreSQL or `migrate` said.
+    pub fn migrated_database(
+        &self,
+        migrate: impl FnOnce(&str) -> Result<(), String>,
+    ) -> Result<String, String> {
+        static MADE: OnceLock<Result<(), String>> = OnceLock::new();
+        MADE.get_or_init(|| {
+            self.run("createdb", &self.client(&["-T", "template0", TEMPLATE]))?;
+            migrate(&self.url_of(TEMPLATE))
+        })
+        .clone()?;
+        self.database_from(TEMPLATE)
+    }
+
+    fn database_from(&self, template: &str) -> Result<String, String> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("d{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        self.run("createdb", &self.client(&["-T", template, &name]))?;
+        Ok(self.url_of(&name))
+    }
+
+    fn client(&self, arguments: &[&str]) -> Vec<String> {
+        let host = self.directory.display().to_string();
+        let mut all: Vec<String> = ["-h", &host, "-U", "hongyan"].map(str::to_owned).into();
+        all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        all
+    }
+
+    /// Stops it in the middle of whatever it does, as a crash would.
+    ///
+    /// # Errors
+    /// What PostgreSQL said.
+    pub fn crash(&self) -> Result<(), String> {
+        self.control("stop", &["-m", "immediate"])
+    }
+
+    /// Starts it again, on the same port.
+    ///
+    /// # Errors
+    /// What PostgreSQL said.
+    pub fn start_again(&self) -> Result<(), String> {
+        let host = self.directory.display().to_string();
+        let mut options = match self.port {
+            Some(port) => format!("-c listen_addresses=127.0.0.1 -c port={port}"),
+            None => "-c listen_addresses=".to_owned(),
+        };
+        options.push_str(&format!(" -c unix_socket_directories={host}"));
+        for setting in &self.settings {
+            options.push_str(&format!(" -c {setting}"));
+        }
+        let log = self.directory.join("log").display().to_string();
+        self.control("start", &["-l", &log, "-o", &options])?;
+        // Clients look for the socket under the usual port's name.
+        if let Some(port) = self.port.filter(|port| *port != 5432) {
+            let (from, to) = (format!(".s.PGSQL.{port}"), self.directory.join(".s.PGSQL.5432"));
+            let _ = std::fs::remove_file(&to);
+            let _ = std::os::unix::fs::symlink(from, to);
+        }
+        Ok(())
+    }
+
+    /// Lets it end its sessions and start anew.
+    ///
+    /// # Errors
+    /// What PostgreSQL said.
+    pub fn restart(&self) -> Result<(), String> {
+        self.control("stop", &["-m", "fast"])?;
+        self.start_again()
+    }
+
+    /// Runs a statement.
+    ///
+    /// # Errors
+    /// What PostgreSQL said.
+    pub fn say(&self, statement: &str) -> Result<(), String> {
+        self.run("psql", &self.client(&["-q", "-v", "ON_ERROR_STOP=1", "-c", statement, "postgres"]))
+    }
+
+    pub(super) fn control(&self, what: &str, more: &[&str]) -> Result<(), String> {
+        let data = self.data().display().to_string();
+        let mut arguments = vec![what, "-w", "-t", "60", "-D", &data];
+        arguments.extend(more);
+        self.run("pg_ctl", &arguments)
+    }
+
+    fn make_directory(&self) -> Result<(), String> {
+        let text = |error: std::io::Error| error.to_string();
+        std::fs::set_permissions(&self.directory, std::fs::Permissions::from_mode(0o700)).map_err(text)?;
+        if let Some((uid, gid)) = self.user {
+            chown(&self.directory, Some(uid), Some(gid)).map_err(text)?;
+        }
+        Ok(())
+    }
+
+    fn prepare(&mut self) -> Result<(), String> {
+        let data = self.data().display().to_string();
+        self.run("initdb", &["-D", &data, "-U", "hongyan", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"])?;
+        self.start_again()
+    }
+
+    /// A shell that waits for this process's end, whichever way it comes (statics are not dropped, and a killed process drops
+    /// nothing), and stops the server then.
+    fn guard(&self) -> std::io::Result<Child> {
+        let script = r#"read line; "$1/pg_ctl" stop -w -m immediate -D "$2/data" >/dev/null 2>&1; rm -rf "$2""#;
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(script).arg("guard").arg(&self.bin).arg(&self.directory);
+        // A group of its own: what interrupts the tests must not end who cleans up after them.
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+        command.current_dir(std::env::temp_dir());
+        if let Some((uid, gid)) = self.user {
+            command.uid(uid).gid(gid);
+        }
+        command.spawn()
+    }
+
+    pub(super) fn data(&self) -> PathBuf {
+        self.directory.join("data")
+    }
+
+    pub(super) fn run(
+        &self,
+        program: &str,
+        arguments: &[impl AsRef<std::ffi::OsStr>],
+    ) -> Result<(), String> {
+        let mut command = Command::new(self.bin.join(program));
+        command.args(arguments).current_dir(&self.directory).stdin(Stdio::null());
+        if let Some((uid, gid)) = self.user {
+            command.uid(uid).gid(gid);
+        }
+        // A server that is started keeps the descriptors it inherits: it must not get a pipe that is waited for.
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let output = self.directory.with_extension(format!("out{}", NUMBER.fetch_add(1, Ordering::Relaxed)));
+        let open = || std::fs::File::create(&output).map_err(|error| error.to_string());
+        let status = command.stdout(open()?).stderr(open()?).status().map_err(|error| error.to_string())?;
+        let said = std::fs::read_to_string(&output).unwrap_or_default();
+        let _ = std::fs::remove_file(&output);
+        if status.success() { Ok(()) } else { Err(format!("{program}: {}", said.trim())) }
+    }
+}
+
+impl Drop for TempPostgres {
+    fn drop(&mut self) {
+        // The guard stops the server and removes what it left.
+        if let Some(mut guard) = self.guard.take() {
+            drop(guard.stdin.take());
+            let _ = guard.wait();
+        }
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+fn missing<T>(test: &str, found: Result<T, String>) -> Option<T> {
+    match found {
+        Ok(found) => Some(found),
+        Err(why) => {
+            assert!(std::env::var(REQUIRE).as_deref() != Ok("1"), "{test} needs PostgreSQL: {why}");
+            // Not `eprintln`: the test harness would swallow it, and a skipped test would look like a passed one.
+            let line = format!("\nSKIPPED {test}: no PostgreSQL ({why})\n");
+            let _ = std::io::stderr().write_all(line.as_bytes());
+            None
+        }
+    }
+}
+
+/// A port of the loopback that is free now.
+pub(super) fn free_port() -> Result<u16, String> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|error| error.to_string())?;
+    Ok(listener.local_addr().map_err(|error| error.to_string())?.port())
+}
+
+/// The directory that holds `initdb` and `postgres`.
+fn find() -> Option<PathBuf> {
+    if let Some(named) = std::env::var_os(BIN) {
+        return Some(PathBuf::from(named)).filter(|bin| complete(bin));
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let on_path = std::env::split_paths(&path).find(|bin| complete(bin));
+    on_path.map(resolved).or_else(|| {
+        let mut packaged: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
+            .ok()?
+            .filter_map(|entry| Some(entry.ok()?.path().join("bin")))
+            .filter(|bin| complete(bin))
+            .collect();
+        packaged.sort();
+        packaged.pop()
+    })
+}
+
+fn complete(bin: &Path) -> bool {
+    bin.join("initdb").is_file() && bin.join("postgres").is_file()
+}
+
+/// Links on the PATH may not cover `pg_ctl`; the directory they lead to does.
+fn resolved(bin: PathBuf) -> PathBuf {
+    let target = std::fs::canonicalize(bin.join("postgres")).ok();
+    target.and_then(|postgres| postgres.parent().map(Path::to_owned)).unwrap_or(bin)
+}
+
+/// A user that PostgreSQL consents to run as.
+fn unprivileged() -> Option<(u32, u32)> {
+    let users = std::fs::read_to_string("/etc/passwd").ok()?;
+    ["postgres", "nobody"].iter().find_map(|name| {
+        let line = users.lines().find(|line| line.split(':').next() == Some(name))?;
+        let mut numbers = line.split(':').skip(2).map_while(|number| number.parse().ok());
+        Some((numbers.next()?, numbers.next()?))
+    })
+}
