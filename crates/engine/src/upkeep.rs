@@ -47,6 +47,7 @@ pub(crate) async fn run(shared: Shared) {
 
 async fn look(shared: &Shared) -> Result<(), StoreError> {
     let (service, store) = (&shared.service, shared.service.store());
+    store.prepare_ahead().await?;
     store.end_previous_keys(service.now()).await?;
     store.forget_uploads_before(service.now() - service::uploads::KEPT).await?;
     store.forget_deeds(service.now() - service::audit::KEPT, DEEDS).await?;

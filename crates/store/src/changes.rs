@@ -28,11 +28,13 @@ update message_state set msgid = null, receipt_at = null, receipt_code = null, r
 
 /// Where a page of the queues ends.
 const NEXT: &str = "
-select lane, queue, due_at, id from ready where (lane, queue, due_at, id) > ($1, $2, $3, $4) and lane <= $5
+select lane, queue, due_at, id from ready
+where <<(lane, queue, due_at, id) > ($1, $2, $3, $4) and lane <= $5|lane = $1 and (queue, due_at, id) > ($2, $3, $4)>>
 order by lane, queue, due_at, id limit 1 offset $6";
 const OVER: &str = "
-select queue, id from ready where (lane, queue, due_at, id) > ($1, $2, $3, $4)
-    and (lane, queue, due_at, id) <= ($5, $6, $7, $8) and expire_at <= $9";
+select queue, id from ready
+where <<(lane, queue, due_at, id) > ($1, $2, $3, $4) and (lane, queue, due_at, id) <= ($5, $6, $7, $8)|
+    lane = $1 and (queue, due_at, id) > ($2, $3, $4) and (queue, due_at, id) <= ($6, $7, $8)>> and expire_at <= $9";
 
 impl Store {
     /// Cancels a message that waits; forbids another attempt of one that is being sent or `unknown`.

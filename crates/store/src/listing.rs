@@ -49,11 +49,12 @@ impl Store {
         let since = filter.since.map(bound);
         if let Some(campaign) = filter.campaign {
             // Its messages lie together: no need to look for them from the newest on.
-            let last: Option<Vec<u8>> =
-                db::query_scalar("select max(last_id) from campaign_lane where campaign = $1")
-                    .bind(campaign)
-                    .fetch_one(&self.readers)
-                    .await?;
+            let last: Option<Vec<u8>> = db::query_scalar(
+                "select last_id from campaign_lane where campaign = $1 and last_id is not null order by last_id desc limit 1",
+            )
+            .bind(campaign)
+            .fetch_optional(&self.readers)
+            .await?;
             let Some(last) = last else { return Ok(Page { items: Vec::new(), next: None }) };
             let after = uuid(&last)?.as_u128().saturating_add(1).to_be_bytes().to_vec();
             before = before.min(after);

@@ -207,6 +207,9 @@ impl Store {
             return Err(OpenError::Copying);
         }
         drop(db);
+        if options.role == Role::Worker {
+            postgres::partitions::make(&pool, clock.now()).await?;
+        }
         let mut tag = [0];
         entropy.fill(&mut tag);
         let context = Arc::new(Context::new(LedgerIds::tagged(tag[0])));
@@ -259,6 +262,17 @@ impl Store {
         self.writer.close().await;
     }
 
+    /// Makes what a shared database needs for the time ahead; a file needs nothing.
+    ///
+    /// # Errors
+    /// Where the database is away.
+    pub async fn prepare_ahead(&self) -> Result<(), StoreError> {
+        match &self.readers {
+            Readers::Sqlite(_) => Ok(()),
+            Readers::Postgres(pool) => Ok(postgres::partitions::make(pool, self.clock.now()).await?),
+        }
+    }
+
     /// How many lanes this database has.
     pub fn lanes(&self) -> Lanes {
         self.lanes
@@ -302,6 +316,16 @@ impl Store {
     #[cfg(feature = "testing")]
     pub fn forget_recent(&self) {
         self.writer.context.recent.forget();
+    }
+
+    /// Begins what an owner does in a lane and stands still in the midst of it, as a process that is stopped.
+    ///
+    /// # Errors
+    /// Where the database is away, or is none that is shared.
+    #[cfg(feature = "testing")]
+    pub async fn stand_still_in(&self, lane: Lane) -> Result<crate::testing::StandingStill, StoreError> {
+        let Readers::Postgres(pool) = &self.readers else { return Err(StoreError::Corrupt("the engine")) };
+        crate::testing::StandingStill::begin(pool, lane.0).await
     }
 
     /// Lets every commit take so much longer: a slower disk, for benches.

@@ -24,19 +24,40 @@ const KILLS: usize = 10;
 const CONCURRENCY: usize = 64;
 
 /// What the clients and the killer share.
-struct Run {
-    address: String,
-    bearer: String,
-    entropy: SeededEntropy,
+pub(crate) struct Run {
+    pub(crate) address: String,
+    pub(crate) bearer: String,
+    pub(crate) entropy: SeededEntropy,
+    /// Callbacks that are pushed, all in all.
+    pub(crate) callbacks: usize,
+    /// Between two of one client.
+    pub(crate) pause: Duration,
     /// Callbacks answered `success`, and sends answered with a message.
-    answered: AtomicUsize,
-    sent: AtomicUsize,
-    next_callback: AtomicUsize,
-    next_send: AtomicUsize,
-    over: AtomicBool,
+    pub(crate) answered: AtomicUsize,
+    pub(crate) sent: AtomicUsize,
+    pub(crate) next_callback: AtomicUsize,
+    pub(crate) next_send: AtomicUsize,
+    pub(crate) over: AtomicBool,
 }
 
-fn openid(kind: &str, number: usize) -> String {
+impl Run {
+    pub(crate) fn new(address: String, bearer: String, seed: u64, callbacks: usize) -> Self {
+        Self {
+            address,
+            bearer,
+            entropy: SeededEntropy::new(seed),
+            callbacks,
+            pause: Duration::ZERO,
+            answered: AtomicUsize::new(0),
+            sent: AtomicUsize::new(0),
+            next_callback: AtomicUsize::new(0),
+            next_send: AtomicUsize::new(0),
+            over: AtomicBool::new(false),
+        }
+    }
+}
+
+pub(crate) fn openid(kind: &str, number: usize) -> String {
     format!("o{kind}{number:0>width$}", width = 27 - kind.len())
 }
 
@@ -50,16 +71,7 @@ async fn ten_kills_under_load_lose_nothing_and_repeat_nothing() {
     let (sim, sim_url) = wechat(&address, seed).await;
     let settings = ["--setting", "rate_per_second=0", "--setting", "concurrency=64"];
     let bearer = register(path, &sim_url, &settings);
-    let run = Arc::new(Run {
-        address: address.clone(),
-        bearer,
-        entropy: SeededEntropy::new(seed),
-        answered: AtomicUsize::new(0),
-        sent: AtomicUsize::new(0),
-        next_callback: AtomicUsize::new(0),
-        next_send: AtomicUsize::new(0),
-        over: AtomicBool::new(false),
-    });
+    let run = Arc::new(Run::new(address.clone(), bearer, seed, CALLBACKS));
 
     let mut server = Server::start(path, &address);
     until("the server", || ready(&address)).await;
@@ -194,13 +206,14 @@ async fn wechat(service: &str, seed: u64) -> (Simulator, String) {
 }
 
 /// Each event until it is answered `success`, the same plaintext each time, as WeChat does.
-async fn push_callbacks(run: Arc<Run>) {
+pub(crate) async fn push_callbacks(run: Arc<Run>) {
     let key = EncodingAesKey::parse(AES_KEY).unwrap();
     loop {
         let number = run.next_callback.fetch_add(1, Ordering::Relaxed);
-        if number >= CALLBACKS {
+        if number >= run.callbacks {
             return;
         }
+        tokio::time::sleep(run.pause).await;
         let openid = openid("Callback", number);
         let event = json!({ "ToUserName": "gh_ea84a199bf81", "FromUserName": openid, "CreateTime": SystemClock.now() / 1_000,
             "MsgType": "event", "Event": "subscribe_msg_popup_event",
@@ -270,7 +283,7 @@ pub(crate) async fn ready(address: &str) -> Option<()> {
 }
 
 /// All pages of a list.
-async fn pages(run: &Run, path: &str) -> Vec<Value> {
+pub(crate) async fn pages(run: &Run, path: &str) -> Vec<Value> {
     let (mut items, mut cursor) = (Vec::new(), String::new());
     loop {
         let url = format!("http://{}/api/v1/apps/{SAMPLE_APPID}{path}{cursor}", run.address);

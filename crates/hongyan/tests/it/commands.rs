@@ -103,6 +103,9 @@ fn what_is_wrong_is_said_and_the_exit_code_tells() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commands_work_beside_a_running_server_and_a_second_server_is_refused() {
+    if crate::database::only_a_file() {
+        return;
+    }
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     let address = free_address();

@@ -7,6 +7,8 @@ mod bad_input;
 mod beside_serve;
 mod campaigns;
 mod chaos;
+#[cfg(unix)]
+mod cluster;
 mod commands;
 mod console;
 mod crash;

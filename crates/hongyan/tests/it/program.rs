@@ -43,7 +43,11 @@ pub(crate) struct Server(Child);
 
 impl Server {
     pub(crate) fn start(data_dir: &Path, listen: &str) -> Self {
-        let mut command = hongyan(data_dir);
+        Self::of(hongyan(data_dir), data_dir, listen)
+    }
+
+    /// With a command that was prepared.
+    pub(crate) fn of(mut command: Command, data_dir: &Path, listen: &str) -> Self {
         let log =
             std::fs::File::options().create(true).append(true).open(data_dir.join("serve.log")).unwrap();
         Self(command.args(["serve", "--listen", listen]).stdout(Stdio::null()).stderr(log).spawn().unwrap())
@@ -57,9 +61,16 @@ impl Server {
     }
 
     /// Its process.
-    #[cfg(target_os = "linux")]
+    #[cfg(unix)]
     pub(crate) fn id(&self) -> u32 {
         self.0.id()
+    }
+
+    /// Lets it stand still (`STOP`), or go on (`CONT`).
+    #[cfg(unix)]
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.id().to_string()]).status().unwrap();
+        assert!(sent.success(), "{name}");
     }
 
     /// SIGKILL: no destructor, no flush.
@@ -78,16 +89,26 @@ impl Drop for Server {
 
 /// Registers the sample app with the simulated WeChat at `wechat`, and makes a key; gives the `Authorization` header.
 pub(crate) fn register(data_dir: &Path, wechat: &str, settings: &[&str]) -> String {
-    let mut add = hongyan(data_dir);
+    register_with(|| hongyan(data_dir), wechat, settings)
+}
+
+/// The same with commands that are prepared otherwise.
+pub(crate) fn register_with(hongyan: impl Fn() -> Command, wechat: &str, settings: &[&str]) -> String {
+    let ok = |arguments: &[&str]| {
+        let output = hongyan().args(arguments).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let mut add = hongyan();
     add.args(["app", "add", simulator::SAMPLE_APPID, "--name", "x", "--secret-stdin"]);
     add.args(["--callback-token", TOKEN, "--aes-key", AES_KEY, "--api-base-url", wechat]);
     let mut add = add.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     add.stdin.take().unwrap().write_all(simulator::sample_app().secret.as_bytes()).unwrap();
     assert!(add.wait().unwrap().success());
     if !settings.is_empty() {
-        ok(data_dir, &[&["app", "set", simulator::SAMPLE_APPID], settings].concat());
+        ok(&[&["app", "set", simulator::SAMPLE_APPID], settings].concat());
     }
-    let key = ok(data_dir, &["key", "create", "--name", "x", "--all-apps", "--scope", "send,read,manage"]);
+    let key = ok(&["key", "create", "--name", "x", "--all-apps", "--scope", "send,read,manage"]);
     format!("Bearer {}", key.trim())
 }
 

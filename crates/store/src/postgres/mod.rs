@@ -10,6 +10,7 @@
 pub(crate) mod fault;
 pub(crate) mod news;
 pub(crate) mod open;
+pub(crate) mod partitions;
 pub(crate) mod transaction;
 pub(crate) mod writer;
 

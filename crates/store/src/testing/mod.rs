@@ -4,7 +4,9 @@
 mod postgres;
 mod proxy;
 mod standby;
+mod still;
 
 pub use postgres::{BIN, FAST, REQUIRE, SAFE, TempPostgres};
 pub use proxy::Proxy;
 pub use standby::Standby;
+pub use still::StandingStill;

@@ -101,6 +101,11 @@ impl TempPostgres {
         format!("postgres://hongyan@localhost/{database}?host={}", self.directory.display())
     }
 
+    /// What it writes about itself.
+    pub fn log(&self) -> PathBuf {
+        self.directory.join("log")
+    }
+
     /// Where it listens.
     ///
     /// # Panics

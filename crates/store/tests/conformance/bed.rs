@@ -64,6 +64,11 @@ impl Bed {
         Some(Self::new(url, tempfile::tempdir().unwrap()).await)
     }
 
+    /// A database of a server that the test started itself.
+    pub(crate) async fn at(url: String) -> Self {
+        Self::new(url, tempfile::tempdir().unwrap()).await
+    }
+
     async fn new(url: String, dir: tempfile::TempDir) -> Self {
         let clock = Arc::new(ManualClock::new(START));
         let entropy = Arc::new(SeededEntropy::new(7));

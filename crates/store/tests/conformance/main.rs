@@ -24,7 +24,9 @@ mod listing;
 mod rare;
 mod receipts;
 mod relaying;
+mod plans;
 mod settling;
+mod sharing;
 mod unknown;
 
 /// Each case on each engine: the list is written once.

@@ -20,6 +20,9 @@ fn refused(directory: &Path, arguments: &[&str]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_server_is_refused_by_whatever_path() {
+    if crate::database::only_a_file() {
+        return;
+    }
     let mut serve = Serve::start().await;
     let (path, elsewhere) = (serve.directory.path().to_owned(), tempfile::tempdir().unwrap());
     refused(&path, &[]);
@@ -56,6 +59,9 @@ async fn a_second_server_is_refused_by_whatever_path() {
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_folds_the_log_back_and_so_does_a_command_alone() {
+    if crate::database::only_a_file() {
+        return;
+    }
     let mut serve = Serve::start().await;
     let log = file(serve.path(), "hongyan.db-wal");
     assert!(log.exists(), "while it serves, there is a log");

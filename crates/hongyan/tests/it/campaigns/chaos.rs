@@ -47,11 +47,11 @@ fn soon() -> (String, Value) {
 }
 
 /// What the looks on the way share.
-struct Looks {
-    url: String,
-    bearer: String,
-    over: AtomicBool,
-    count: AtomicUsize,
+pub(crate) struct Looks {
+    pub(crate) url: String,
+    pub(crate) bearer: String,
+    pub(crate) over: AtomicBool,
+    pub(crate) count: AtomicUsize,
 }
 
 #[expect(clippy::print_stdout, reason = "the seed, and what came of it")]
@@ -149,7 +149,7 @@ async fn killed(seed: u64, recipients: usize, kills: usize) {
 }
 
 /// Looks at the accounts all the time; while the server is down nobody answers.
-async fn look(looks: Arc<Looks>, recipients: usize) {
+pub(crate) async fn look(looks: Arc<Looks>, recipients: usize) {
     while !looks.over.load(Ordering::Relaxed) {
         let headers = [("authorization", looks.bearer.as_str())];
         if let Ok(reply) = try_call("GET", &looks.url, &headers, "").await
@@ -165,7 +165,7 @@ async fn look(looks: Arc<Looks>, recipients: usize) {
 }
 
 /// 2 % −1, 1 % cut connections, 1 % 5xx, one revoked token.
-async fn wechat(service: &str, seed: u64, openids: &[String]) -> (Simulator, String) {
+pub(crate) async fn wechat(service: &str, seed: u64, openids: &[String]) -> (Simulator, String) {
     let entropy = SystemEntropy::new().unwrap();
     let mut config = SimulatorConfig::new(
         Arc::new(|| SystemClock.now()),

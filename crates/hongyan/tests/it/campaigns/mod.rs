@@ -1,7 +1,7 @@
 //! Campaigns through the REST interface against the simulated WeChat.
 
 mod acts;
-mod chaos;
+pub(crate) mod chaos;
 mod drafts;
 mod flow;
 mod gates;

@@ -1,0 +1,225 @@
+//! What only a database that several share has to do: lanes by lease, the fence, turns, nodes, and what becomes of a session
+//! that stands still.
+
+use std::time::Duration;
+
+use domain::Lane;
+use domain::message::State;
+use sqlx::{Connection, Executor, PgConnection};
+use store::hot::apply::ActKind;
+use store::hot::arm::Arm;
+use store::hot::enqueue::Enqueued;
+use store::lanes::Holding;
+use store::{OpenOptions, Role, Store};
+
+use crate::bed::{ACCEPTED, APP, Bed, START, T, act, openid};
+
+/// A second node on the same database.
+async fn second(bed: &Bed) -> Store {
+    bed.open(Role::Worker).await.unwrap()
+}
+
+/// The lanes that the bed took, given back.
+async fn free(bed: &Bed) {
+    bed.store.give_back_lanes("bed", bed.epochs.iter().collect()).await.unwrap();
+}
+
+async fn bed(test: &str) -> Option<Bed> {
+    Bed::postgres(test).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lane_is_one_nodes_until_its_lease_ends() {
+    let Some(bed) = bed("a_lane_is_one_nodes_until_its_lease_ends").await else { return };
+    let other = second(&bed).await;
+    let lanes: Vec<Lane> = (0..4).map(Lane).collect();
+    free(&bed).await;
+    let first = bed.store.take_lanes("first", lanes.clone(), 60_000).await.unwrap();
+    assert_eq!(first.len(), 4);
+    assert!(first.iter().all(|held| held.epoch == 2), "each taking raises the epoch");
+    assert!(other.take_lanes("second", lanes.clone(), 60_000).await.unwrap().is_empty(), "they are held");
+    assert_eq!(bed.store.renew_lanes("first", lanes.clone(), 60_000).await.unwrap(), first);
+    assert!(other.renew_lanes("second", lanes.clone(), 60_000).await.unwrap().is_empty());
+    // Given back, they are free at once; one that was given back under another epoch is not.
+    let stale = Holding { epoch: 1, ..first[1] };
+    bed.store.give_back_lanes("first", vec![first[0], stale]).await.unwrap();
+    let taken = other.take_lanes("second", lanes.clone(), 1).await.unwrap();
+    assert_eq!(taken, [Holding { lane: Lane(0), epoch: 3 }]);
+    // A lease of a millisecond ends by itself.
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert_eq!(bed.store.take_lanes("first", vec![Lane(0)], 60_000).await.unwrap()[0].epoch, 4);
+    assert!(other.renew_lanes("second", vec![Lane(0)], 60_000).await.unwrap().is_empty(), "it is lost");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_lost_the_lane_writes_nothing() {
+    let Some(bed) = bed("who_lost_the_lane_writes_nothing").await else { return };
+    let a = openid(1);
+    bed.grant(&a, 2).await;
+    let waiting = bed.queued(&a).await;
+    let (arm, _) = bed.ready(waiting).await;
+    let event = bed.arrive(store::hot::append::InboxKind::Popup, &a, vec![act(T, ActKind::Grant { at: START })]).await;
+    let flying = bed.queued(&openid(1)).await;
+    let flight = bed.arm(flying).await;
+    let other = second(&bed).await;
+    let lane = bed.lane(&a);
+    free(&bed).await;
+    assert_eq!(other.take_lanes("second", vec![lane], 60_000).await.unwrap().len(), 1);
+    assert_eq!(bed.store.arm(vec![arm]).await.unwrap(), [false], "it arms nothing");
+    assert_eq!(bed.store.apply(vec![event.clone()]).await.unwrap(), [store::hot::apply::Application::NotOurs]);
+    assert!(!bed.settle(&flight, flight.given_back()).await, "it puts nothing back");
+    assert_eq!(bed.state(waiting).await, State::Queued);
+    // What WeChat answered is evidence all the same, whoever brings it.
+    assert!(bed.settle(&flight, store::hot::settle::Settled::Outcome(ACCEPTED)).await);
+    assert_eq!(bed.balance(&a).await, 1);
+}
+
+/// A take-over in the middle of a transaction: the transaction finds when it commits that the lane is another's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_take_over_during_a_transaction_undoes_it() {
+    let Some(bed) = bed("a_take_over_during_a_transaction_undoes_it").await else { return };
+    let a = openid(1);
+    let id = bed.queued(&a).await;
+    let (arm, _) = bed.ready(id).await;
+    let lane = bed.lane(&a).0;
+    let mut thief = PgConnection::connect(&bed.url).await.unwrap();
+    // The turn is held, so that the arming has to wait after it has begun.
+    let hold = format!("begin; select 1 from lane_turn where id = {lane} for update");
+    thief.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(hold))).await.unwrap();
+    let store = bed.store.clone();
+    let arming = tokio::spawn(async move { store.arm(vec![arm]).await });
+    let mut looker = PgConnection::connect(&bed.url).await.unwrap();
+    loop {
+        let blocked: i64 = sqlx::query_scalar("select count(*) from pg_locks where not granted")
+            .fetch_one(&mut looker)
+            .await
+            .unwrap();
+        if blocked > 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let steal = format!("update lane set epoch = epoch + 1, owner = 'thief' where id = {lane}; commit");
+    thief.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(steal))).await.unwrap();
+    assert_eq!(arming.await.unwrap().unwrap(), [false]);
+    assert_eq!(bed.state(id).await, State::Queued, "and everything is as it was");
+}
+
+/// A client that stands still inside a transaction is cut off within half its lease, and the next one goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_stands_still_in_a_transaction_holds_nobody_up_for_long() {
+    let Some(bed) = bed("who_stands_still_in_a_transaction_holds_nobody_up_for_long").await else { return };
+    let a = openid(1);
+    let id = bed.queued(&a).await;
+    let (arm, _) = bed.ready(id).await;
+    let lane = bed.lane(&a).0;
+    let mut options: OpenOptions = OpenOptions::new(bed.url.clone(), bed.master.clone(), Role::Worker);
+    options.lease = Duration::from_secs(2);
+    let stopped = Store::open(options, bed.clock.clone(), bed.entropy.clone()).await.unwrap();
+    // As a process that got SIGSTOP after it had taken the turn and written.
+    let still = stopped.stand_still_in(Lane(lane)).await.unwrap();
+    let started = std::time::Instant::now();
+    assert_eq!(bed.store.arm(vec![arm]).await.unwrap(), [true]);
+    let waited = started.elapsed();
+    assert!(waited < Duration::from_secs(3), "{waited:?}");
+    assert!(waited > Duration::from_millis(300), "it did hold the turn: {waited:?}");
+    assert!(still.go_on().await.is_err(), "its transaction is over");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_nodes_with_one_key_make_one_message() {
+    let Some(bed) = bed("two_nodes_with_one_key_make_one_message").await else { return };
+    let other = second(&bed).await;
+    for n in 0..40 {
+        let messages = [bed.keyed(&openid(n), &format!("key {n}"), 1), bed.keyed(&openid(n), &format!("key {n}"), 1)];
+        let ids = [messages[0].id, messages[1].id];
+        let [first, second] = messages;
+        let (a, b) = tokio::join!(bed.store.enqueue(vec![first]), other.enqueue(vec![second]));
+        let (a, b) = (a.unwrap()[0], b.unwrap()[0]);
+        match (a, b) {
+            (Enqueued::Accepted, Enqueued::Replayed(id)) => assert_eq!(id, ids[0]),
+            (Enqueued::Replayed(id), Enqueued::Accepted) => assert_eq!(id, ids[1]),
+            both => panic!("{both:?}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_attempt_of_which_the_answer_was_lost_is_found_armed() {
+    let Some(bed) = bed("an_attempt_of_which_the_answer_was_lost_is_found_armed").await else { return };
+    let id = bed.queued(&openid(1)).await;
+    let (arm, _) = bed.ready(id).await;
+    assert_eq!(bed.store.arm(vec![arm]).await.unwrap(), [true]);
+    assert_eq!(bed.store.arm(vec![arm]).await.unwrap(), [false], "somebody else has it");
+    let doubtful = Arm { doubtful: true, ..arm };
+    assert_eq!(bed.store.arm(vec![doubtful]).await.unwrap(), [true], "it is this one's own");
+    assert_eq!(bed.store.arm(vec![Arm { attempt: 2, ..doubtful }]).await.unwrap(), [false]);
+    assert_eq!(bed.store.arm(vec![Arm { epoch: 0, ..doubtful }]).await.unwrap(), [false]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancel_on_one_node_and_an_arming_on_another_leave_one_of_both() {
+    let Some(bed) = bed("a_cancel_on_one_node_and_an_arming_on_another_leave_one_of_both").await else { return };
+    let other = second(&bed).await;
+    for n in 0..40 {
+        let id = bed.queued(&openid(n)).await;
+        let (arm, _) = bed.ready(id).await;
+        let (armed, cancelled) = tokio::join!(bed.store.arm(vec![arm]), other.cancel(APP, id));
+        let (_, after) = cancelled.unwrap().unwrap();
+        match armed.unwrap()[0] {
+            true => assert!(after.state == State::Sending && after.cancel_requested, "{after:?}"),
+            false => assert_eq!(after.state, State::Cancelled),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_are_seen_and_forgotten_and_a_duty_is_one_nodes() {
+    let Some(bed) = bed("nodes_are_seen_and_forgotten_and_a_duty_is_one_nodes").await else { return };
+    let node = store::lanes::Node {
+        id: "a".into(),
+        name: "first".into(),
+        role: "all".into(),
+        version: "1".into(),
+        started_at: 0,
+        seen_at: 0,
+        leaving: false,
+    };
+    let now = bed.store.seen(&node, true).await.unwrap();
+    let seen = bed.store.nodes(now).await.unwrap();
+    assert_eq!((seen.len(), seen[0].started_at, seen[0].seen_at), (1, now, now), "the database's clock, not the node's");
+    let other = second(&bed).await;
+    assert!(bed.store.take_duty("token:1", "a", 60_000).await.unwrap());
+    assert!(bed.store.take_duty("token:1", "a", 60_000).await.unwrap(), "it has it already");
+    assert!(!other.take_duty("token:1", "b", 60_000).await.unwrap());
+    other.give_back_duty("token:1", "b").await.unwrap();
+    assert!(!other.take_duty("token:1", "b", 60_000).await.unwrap(), "it was not its own");
+    bed.store.give_back_duty("token:1", "a").await.unwrap();
+    assert!(other.take_duty("token:1", "b", 1).await.unwrap());
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert!(bed.store.take_duty("token:1", "a", 60_000).await.unwrap(), "its time ended");
+    bed.store.forget_nodes(Some("a"), 0).await.unwrap();
+    assert!(bed.store.nodes(0).await.unwrap().is_empty());
+}
+
+/// Many nodes start at once on an empty database: it is migrated once, and every one of them opens.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_nodes_migrate_at_once() {
+    let Some(url) = crate::bed::fresh_database("many_nodes_migrate_at_once").await else { return };
+    let bed = Bed::sqlite().await;
+    let open = || {
+        let mut options = OpenOptions::new(url.clone(), bed.master.clone(), Role::Worker);
+        options.connections = 3;
+        Store::open(options, bed.clock.clone(), bed.entropy.clone())
+    };
+    let opened = futures::future::join_all((0..6).map(|_| open())).await;
+    for store in opened {
+        store.unwrap().ping().await.unwrap();
+    }
+    // One of the version before, which knows fewer steps, starts beside it: a step that it does not know is not its business.
+    let mut db = PgConnection::connect(&url).await.unwrap();
+    let later = "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+        values (9999, 'of a later version', true, '\\x00', 1)";
+    db.execute(later).await.unwrap();
+    open().await.unwrap().ping().await.unwrap();
+}
