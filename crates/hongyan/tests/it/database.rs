@@ -27,6 +27,12 @@ pub(crate) fn url(directory: &Path) -> String {
         .clone()
 }
 
+/// Everything that the database of a directory holds, as text.
+pub(crate) fn dump(directory: &Path) -> String {
+    let server = TempPostgres::shared("HONGYAN_TEST_ENGINE=postgres").expect("PostgreSQL is installed");
+    server.dump(&url(directory)).unwrap()
+}
+
 /// Says that a test looks at the file itself, and is not run on another engine.
 pub(crate) fn only_a_file() -> bool {
     is_postgres()

@@ -50,9 +50,15 @@ async fn delete(world: &World, openid: &str) -> Reply {
     world.api("DELETE", &format!("/subscribers/{openid}"), &Value::Null).await
 }
 
-/// Which files of the database hold one of the words.
+/// Which files of the database, or which rows of a PostgreSQL, hold one of the words.
 fn traces(world: &World, words: &[&str]) -> Vec<String> {
     let mut found = Vec::new();
+    if crate::database::is_postgres() {
+        let dump = crate::database::dump(world.files());
+        for word in words {
+            found.extend(dump.lines().filter(|line| line.contains(word)).map(str::to_owned));
+        }
+    }
     for file in std::fs::read_dir(world.files()).unwrap() {
         let path = file.unwrap().path();
         // The WAL may go while we look.

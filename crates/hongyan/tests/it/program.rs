@@ -8,7 +8,9 @@ use crate::world::{AES_KEY, TOKEN};
 
 /// The binary with a data directory of its own and a known environment.
 pub(crate) fn hongyan(data_dir: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_hongyan"));
+    // Another build of it, for long runs: HONGYAN_TEST_PROGRAM.
+    let program = std::env::var_os("HONGYAN_TEST_PROGRAM");
+    let mut command = Command::new(program.unwrap_or_else(|| env!("CARGO_BIN_EXE_hongyan").into()));
     for name in
         ["LC_ALL", "LC_MESSAGES", "HONGYAN_LANG", "HONGYAN_MASTER_KEY", "HONGYAN_DATABASE_URL", "RUST_LOG"]
     {

@@ -101,6 +101,18 @@ impl TempPostgres {
         format!("postgres://hongyan@localhost/{database}?host={}", self.directory.display())
     }
 
+    /// Everything that a database of it holds, as text.
+    ///
+    /// # Errors
+    /// What PostgreSQL said.
+    pub fn dump(&self, url: &str) -> Result<String, String> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = url.split("localhost/").nth(1).and_then(|rest| rest.split('?').next()).unwrap_or_default();
+        let file = self.directory.join(format!("dump{}", NUMBER.fetch_add(1, Ordering::Relaxed)));
+        self.run("pg_dump", &self.client(&["--data-only", "-f", &file.display().to_string(), name]))?;
+        std::fs::read_to_string(&file).map_err(|error| error.to_string())
+    }
+
     /// What it writes about itself.
     pub fn log(&self) -> PathBuf {
         self.directory.join("log")

@@ -213,7 +213,12 @@ pub(crate) async fn a_filtered_inbox_page_goes_on_after_ten_thousand(bed: &Bed) 
     bed.store.append(vec![old.clone()]).await.unwrap();
     bed.clock.advance(1_000);
     let count = if bed.store.is_shared() { 20_000 } else { 10_000 };
-    let rows = (0..count).map(|n| bed.row(InboxKind::Popup, &openid(n), START, "new")).collect();
+    let rows = (0..count)
+        .map(|n| {
+            bed.clock.advance(1);
+            bed.row(InboxKind::Popup, &openid(n), START, "new")
+        })
+        .collect();
     bed.store.append(rows).await.unwrap();
     let (page, next) = bed.store.callbacks(APP, Some(Verdict::Quarantined), None, 10).await.unwrap();
     assert!(page.is_empty());
