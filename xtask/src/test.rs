@@ -64,6 +64,11 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<bool> {
     if ready {
         let filter = options.filter.as_deref();
         steps.run("cargo test", || run::tests(root, &machine, filter, options.long, &mut results));
+        if filter.is_none() {
+            steps.run("cargo test, PostgreSQL", || {
+                run::on_postgres(root, &machine, options.long, &mut results)
+            });
+        }
         if filter.is_none() && !options.skip_demo {
             let built = steps.run("build of the demo", || run::build_demo(root));
             if built {
@@ -87,7 +92,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<bool> {
 /// Failed tests, and failed steps too where they are not those tests: a step that broke off (a program that does not
 /// build, a demo that hangs) must not end in "0 failed".
 fn total_failed(tests: u64, steps: u64) -> u64 {
-    // The one step that failed tests make fail is `cargo test`.
+    // The steps that failed tests make fail are `cargo test`, once or on both engines.
     if tests > 0 { tests + steps.saturating_sub(1) } else { steps }
 }
 

@@ -28,6 +28,8 @@ enum Bench {
     Callbacks(callbacks::Arguments),
     /// A campaign from its start to its last outcome, beside a bare hyper loop.
     Campaign(campaign::whole::Arguments),
+    /// The same campaign by 1, 2 and 4 nodes over one PostgreSQL.
+    Cluster(campaign::cluster::Arguments),
     /// Campaigns of growing size: the cost of a message and the memory of `hongyan serve`.
     Scale(campaign::scale::Arguments),
     /// One urgent message from the REST call to WeChat's socket, idle and during a campaign.
@@ -49,6 +51,7 @@ fn main() -> anyhow::Result<()> {
         // These two keep their clients, the service and the simulator on threads of their own.
         Bench::Callbacks(arguments) => callbacks::run(&arguments),
         Bench::Campaign(arguments) => campaign::whole::run(&arguments),
+        Bench::Cluster(arguments) => campaign::cluster::run(&arguments),
         Bench::Scale(arguments) => campaign::scale::run(&arguments),
         Bench::Latency(arguments) => campaign::latency::run(&arguments),
         Bench::Pages(arguments) => pages::run(&arguments),

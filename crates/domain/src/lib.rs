@@ -17,7 +17,7 @@ pub mod schedule;
 pub mod segment;
 pub mod window;
 
-pub use clock::{Clock, ManualClock, Millis, SystemClock, FollowingClock};
+pub use clock::{Clock, FollowingClock, ManualClock, Millis, SystemClock};
 pub use coded::{UnknownCode, UnknownName};
 pub use entropy::{Entropy, SeededEntropy, SystemEntropy};
 pub use id::{InboxId, LedgerIds, MessageId};

@@ -130,7 +130,9 @@ impl Applier {
                         InboxKind::Report => {
                             self.report(row.id, row.app, row.openid, serde_json::from_str(&row.body).ok())
                         }
-                        _ => self.meaning(row.id, row.app, row.received_at, event::parse(row.body.as_bytes())),
+                        _ => {
+                            self.meaning(row.id, row.app, row.received_at, event::parse(row.body.as_bytes()))
+                        }
                     })
                     .collect();
                 self.apply(batch, oldest).await?;

@@ -10,7 +10,8 @@ use std::time::Duration;
 use domain::{Lane, Millis};
 use service::{Problem, Service};
 use store::StoreError;
-use store::lanes::{Holding, Node};
+use store::lanes::Holding;
+use store::nodes::Node;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -63,7 +64,9 @@ impl Lanes {
 
     /// The epoch under which a lane is held; 0, which the store knows for nobody's, where it is not.
     pub(crate) fn epoch(&self, lane: Lane) -> i64 {
-        self.read(|held| held.get(&lane).filter(|held| held.lasts(Duration::ZERO)).map_or(0, |held| held.epoch))
+        self.read(|held| {
+            held.get(&lane).filter(|held| held.lasts(Duration::ZERO)).map_or(0, |held| held.epoch)
+        })
     }
 
     /// Whether new work of a lane may be begun.
@@ -195,7 +198,10 @@ impl Keeper {
             before - held.len()
         });
         if lost > 0 {
-            tracing::warn!(lost, "lanes were taken over by other nodes: this one was away for longer than a lease");
+            tracing::warn!(
+                lost,
+                "lanes were taken over by other nodes: this one was away for longer than a lease"
+            );
         }
         Ok(())
     }
@@ -292,10 +298,7 @@ impl Keeper {
     /// Gives everything back: whoever waits for it need not wait for the leases' end.
     async fn leave(&mut self) {
         let mine: Vec<Holding> = self.lanes.write(|held| {
-            std::mem::take(held)
-                .into_iter()
-                .map(|(lane, held)| Holding { lane, epoch: held.epoch })
-                .collect()
+            std::mem::take(held).into_iter().map(|(lane, held)| Holding { lane, epoch: held.epoch }).collect()
         });
         let store = self.service.store();
         let done = async {

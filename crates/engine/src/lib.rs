@@ -20,11 +20,11 @@ use domain::clock::DAY;
 use domain::entropy::random_bytes;
 use service::{Problem, Service};
 use store::hot::enqueue::Queue;
-use store::lanes::Node;
+use store::nodes::Node;
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tokio::task::JoinHandle;
 use told::Handle;
 
 use crate::lanes::{Keeper, Lanes};
@@ -137,7 +137,11 @@ impl Engine {
         let works = options.node.works;
         let shared = Shared { service, lanes, options, stop: CancellationToken::new() };
         let tasks = TaskTracker::new();
-        if works { Self::work(&shared, &tasks) } else { Self::watch(&shared, &tasks) }
+        if works {
+            Self::work(&shared, &tasks)
+        } else {
+            Self::watch(&shared, &tasks)
+        }
         tasks.close();
         Ok(Self { stop: shared.stop, tasks, keeper })
     }
@@ -190,8 +194,11 @@ fn node(id: &str, options: &NodeOptions, now: domain::Millis) -> Node {
     }
 }
 
+/// The applier's bell and the dispatcher's ear.
+type Workers = (Arc<Notify>, Handle<(domain::Lane, Queue)>);
+
 /// Passes the store's hints on to whoever works on them.
-async fn route_hints(shared: Shared, workers: Option<(Arc<Notify>, Handle<(domain::Lane, Queue)>)>) {
+async fn route_hints(shared: Shared, workers: Option<Workers>) {
     let hints = shared.service.store().hints();
     loop {
         tokio::select! {

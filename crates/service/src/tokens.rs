@@ -174,7 +174,8 @@ impl Tokens {
         }
         // Another node may have been faster.
         *held = self.store.token(app.number).await?;
-        let fresh = held.as_ref().filter(|token| Some(token.version) != known && valid(token, self.clock.now()));
+        let fresh =
+            held.as_ref().filter(|token| Some(token.version) != known && valid(token, self.clock.now()));
         let fetched = match fresh {
             Some(token) => Ok(give(token)),
             None => self.fetch(app, held, rejected).await,

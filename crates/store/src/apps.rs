@@ -6,8 +6,8 @@ use std::sync::Arc;
 use domain::Millis;
 use secrecy::SecretString;
 
-use crate::db::{self, Db, Row};
 use crate::Store;
+use crate::db::{self, Db, Row};
 use crate::error::StoreError;
 
 /// An app to be registered or changed. `None` among the secrets leaves what stands.
@@ -334,12 +334,7 @@ async fn change_keys(db: &mut Db, app: &AppInput, now: Millis) -> Result<(), Sto
     if app.token_source.is_some() {
         db::query(DROP_TOKEN).bind(&app.app_id).execute(&mut *db).await?;
     }
-    db::query(END_PREVIOUS)
-        .bind(&app.app_id)
-        .bind(now)
-        .bind(app.end_previous_keys)
-        .execute(&mut *db)
-        .await?;
+    db::query(END_PREVIOUS).bind(&app.app_id).bind(now).bind(app.end_previous_keys).execute(&mut *db).await?;
     if let Some(until) = app.retire_keys {
         db::query(RETIRE).bind(&app.app_id).bind(now).bind(until).execute(&mut *db).await?;
         db::query(FEW_PREVIOUS).bind(&app.app_id).execute(db).await?;

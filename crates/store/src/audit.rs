@@ -2,8 +2,8 @@
 
 use domain::Millis;
 
-use crate::db::{self};
 use crate::Store;
+use crate::db::{self};
 use crate::error::StoreError;
 
 /// Something that somebody did.

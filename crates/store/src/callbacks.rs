@@ -2,8 +2,8 @@
 
 use domain::{InboxId, Lane, Millis};
 
-use crate::db::{self, Row};
 use crate::Store;
+use crate::db::{self, Row};
 use crate::error::StoreError;
 use crate::hot::append::{Appended, InboxKind, NewInboxRow, Verdict};
 use crate::hot::apply::{Application, ToApply};
@@ -84,10 +84,11 @@ impl Store {
     /// # Errors
     /// Where the database is away.
     pub async fn oldest_pending(&self) -> Result<Option<Millis>, StoreError> {
-        let id: Option<Vec<u8>> =
-            db::query_scalar("select id from inbox <<indexed by inbox_pending|>> where verdict is null order by id limit 1")
-                .fetch_optional(&self.readers)
-                .await?;
+        let id: Option<Vec<u8>> = db::query_scalar(
+            "select id from inbox <<indexed by inbox_pending|>> where verdict is null order by id limit 1",
+        )
+        .fetch_optional(&self.readers)
+        .await?;
         Ok(id.map(|id| uuid(&id)).transpose()?.map(|id| InboxId(id).created_at()))
     }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use domain::message::{Event, Position, State, transition};
 use domain::{Lane, MessageId, Millis};
 
-use crate::db::{self, Db};
 use crate::Store;
+use crate::db::{self, Db};
 use crate::error::StoreError;
 use crate::hot::enqueue::Queue;
 use crate::hot::tally::Tally;
@@ -170,11 +170,13 @@ impl Store {
                                 .is_some_and(|after| after.state == State::Skipped)
                             {
                                 skipped += 1;
-                                db::query("update message_state set reason = $2 where id = $1{message_state}")
-                                    .bind(id.0.as_bytes().as_slice())
-                                    .bind(reason)
-                                    .execute(&mut *db)
-                                    .await?;
+                                db::query(
+                                    "update message_state set reason = $2 where id = $1{message_state}",
+                                )
+                                .bind(id.0.as_bytes().as_slice())
+                                .bind(reason)
+                                .execute(&mut *db)
+                                .await?;
                             }
                         }
                         Ok(skipped)
@@ -293,11 +295,7 @@ async fn change(
 }
 
 /// Takes a waiting message out of its queue for good.
-pub(crate) async fn leave(
-    db: &mut Db,
-    id: MessageId,
-    event: Event,
-) -> Result<Option<Position>, StoreError> {
+pub(crate) async fn leave(db: &mut Db, id: MessageId, event: Event) -> Result<Option<Position>, StoreError> {
     let row = db::query(
         "select s.state, s.outcome, s.receipt, s.cancel_requested, m.queue, s.due_at, m.template, m.openid, s.attempt_at
          from message_state s join message m on m.id = s.id{m} where s.id = $1{s}",

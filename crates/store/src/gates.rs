@@ -2,8 +2,8 @@
 
 use domain::Millis;
 
-use crate::db::{self, Row};
 use crate::Store;
+use crate::db::{self, Row};
 use crate::error::StoreError;
 
 /// A closed gate of an app.

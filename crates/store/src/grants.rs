@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::ledger::{Change, LedgerError, Subscription, TemplateKind};
 use domain::{MessageId, Millis};
 
-use crate::db::{self, Db, Engine};
 use crate::Store;
+use crate::db::{self, Db, Engine};
 use crate::error::StoreError;
 use crate::hot::accounts::{Book, Key};
 use crate::hot::enqueue::{self, Enqueued, Idempotency};

@@ -7,8 +7,8 @@ use domain::Millis;
 use domain::clock::HOUR;
 pub use domain::happening::Happening as What;
 
-use crate::db::{self, Db};
 use crate::Store;
+use crate::db::{self, Db};
 use crate::error::StoreError;
 use crate::hot::append::Verdict;
 use crate::hot::json;
@@ -21,7 +21,6 @@ const LATEST: i64 = 0;
 fn shard(db: &Db) -> u16 {
     db.lane().unwrap_or(0)
 }
-
 
 fn of_callback(verdict: Verdict) -> What {
     match verdict {

@@ -6,8 +6,8 @@ use domain::Millis;
 use domain::campaign::CampaignState;
 use domain::clock::HOUR;
 
-use crate::db::{self};
 use crate::Store;
+use crate::db::{self};
 use crate::error::StoreError;
 use crate::happened::What;
 

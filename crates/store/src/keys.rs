@@ -2,8 +2,8 @@
 
 use domain::Millis;
 
-use crate::db::{self, Row};
 use crate::Store;
+use crate::db::{self, Row};
 use crate::error::StoreError;
 
 /// A key as it is stored.
@@ -64,13 +64,12 @@ impl Store {
         self.writer
             .cold(move |db, _| {
                 Box::pin(async move {
-                    let done = db::query(
-                        "update api_key set revoked_at = $2 where id = $1 and revoked_at is null",
-                    )
-                    .bind(number)
-                    .bind(now)
-                    .execute(db)
-                    .await?;
+                    let done =
+                        db::query("update api_key set revoked_at = $2 where id = $1 and revoked_at is null")
+                            .bind(number)
+                            .bind(now)
+                            .execute(db)
+                            .await?;
                     Ok(done.rows_affected() > 0)
                 })
             })
@@ -83,10 +82,7 @@ impl Store {
     /// Where the database is away.
     pub async fn key_by_digest(&self, digest: [u8; 32]) -> Result<Option<StoredKey>, StoreError> {
         let statement = format!("select {COLUMNS} from api_key where digest = $1 and revoked_at is null");
-        let row = db::query(statement)
-            .bind(digest.as_slice())
-            .fetch_optional(&self.readers)
-            .await?;
+        let row = db::query(statement).bind(digest.as_slice()).fetch_optional(&self.readers).await?;
         row.as_ref().map(stored).transpose()
     }
 
@@ -96,12 +92,7 @@ impl Store {
     /// Where the database is away.
     pub async fn keys(&self) -> Result<Vec<StoredKey>, StoreError> {
         let statement = format!("select {COLUMNS} from api_key order by id");
-        db::query(statement)
-            .fetch_all(&self.readers)
-            .await?
-            .iter()
-            .map(stored)
-            .collect()
+        db::query(statement).fetch_all(&self.readers).await?.iter().map(stored).collect()
     }
 }
 

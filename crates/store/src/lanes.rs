@@ -59,25 +59,6 @@ pub struct Lag {
     pub queue: Option<Millis>,
 }
 
-/// A node as everybody sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Node {
-    /// Random per start.
-    pub id: String,
-    /// What an operator calls it.
-    pub name: String,
-    /// web, worker or all.
-    pub role: String,
-    /// The program's version.
-    pub version: String,
-    /// Since when, on the database's clock.
-    pub started_at: Millis,
-    /// When it last said that it is there.
-    pub seen_at: Millis,
-    /// It gives its lanes back and takes no more.
-    pub leaving: bool,
-}
-
 const TAKE_ALL: &str = "
 insert into lane (id, owner, epoch, lease_until) select b.id, $2, 1, $3 from [$1 each: id int2] b where true
 on conflict (id) do update set owner = excluded.owner, epoch = lane.epoch + 1, lease_until = excluded.lease_until
@@ -92,22 +73,14 @@ with free as (select id from lane where id = $1 and (owner = '' or owner = $2 or
 update lane set owner = $2, epoch = lane.epoch + 1, lease_until = $4 + $3 from free where lane.id = free.id
 returning lane.epoch";
 const RENEW: &str = "update lane set lease_until = $3 where id = $1 and owner = $2 returning epoch";
-const GIVE_BACK: &str = "update lane set owner = '', lease_until = 0 where id = $1 and owner = $2 and epoch = $3";
+const GIVE_BACK: &str =
+    "update lane set owner = '', lease_until = 0 where id = $1 and owner = $2 and epoch = $3";
 const NEWEST_ENTRY: &str = "select max(id) from ledger where lane = $1";
-const SEEN: &str = "
-insert into node (id, name, role, version, started_at, seen_at, leaving) values ($1, $2, $3, $4, $5, $5, $6)
-on conflict (id) do update set seen_at = excluded.seen_at, leaving = excluded.leaving";
-
 const INBOX_LAG: &str = "
 select received_at from inbox where lane = $1 and verdict is null order by id limit 1";
 /// A file's index of what waits knows no lanes.
 const INBOX_LAG_OF_FILE: &str = "
 select received_at from (select received_at, lane from inbox where verdict is null order by id limit 1000) where lane = $1 limit 1";
-const DUTY: &str = "
-insert into duty (name, holder, until) values ($1, $2, $3)
-on conflict (name) do update set holder = excluded.holder, until = excluded.until
-    where duty.holder = excluded.holder or duty.until < $4";
-
 const ORPHANS: &str = "
 select f.lane, f.id, f.attempt, f.epoch, m.template, m.openid, s.attempt_at
 from in_flight f join message m on m.lane = f.lane and m.id = f.id join message_state s on s.lane = f.lane and s.id = f.id
@@ -118,11 +91,7 @@ impl Store {
     ///
     /// # Errors
     /// Where the database is away.
-    pub async fn take_all_lanes(
-        &self,
-        owner: String,
-        lease_until: Millis,
-    ) -> Result<Epochs, StoreError> {
+    pub async fn take_all_lanes(&self, owner: String, lease_until: Millis) -> Result<Epochs, StoreError> {
         self.make_lanes().await?;
         let lanes = self.lane_numbers()?;
         self.writer
@@ -273,87 +242,6 @@ impl Store {
             .collect()
     }
 
-    /// Says that a node is there (the first time, also since when); its clock learns the database's time. New nodes, and those
-    /// that leave, are told to the others.
-    ///
-    /// # Errors
-    /// Where the database is away.
-    pub async fn seen(&self, node: &Node, news: bool) -> Result<Millis, StoreError> {
-        let (node, shared, clock) = (node.clone(), self.is_shared(), self.clock.clone());
-        let now = self
-            .writer
-            .cold_bulk(move |db, _| {
-                Box::pin(async move {
-                    let now: Millis =
-                        if shared { db::query_scalar(NOW).fetch_one(&mut *db).await? } else { clock.now() };
-                    db::query(SEEN)
-                        .bind(node.id)
-                        .bind(node.name)
-                        .bind(node.role)
-                        .bind(node.version)
-                        .bind(now)
-                        .bind(node.leaving)
-                        .execute(db)
-                        .await?;
-                    Ok(now)
-                })
-            })
-            .await?;
-        self.clock.learn(now);
-        if news {
-            self.hints.others(Told::Lanes);
-        }
-        Ok(now)
-    }
-
-    /// Forgets nodes that were not seen since, and the one that says farewell.
-    ///
-    /// # Errors
-    /// Where the database is away.
-    pub async fn forget_nodes(&self, farewell: Option<&str>, before: Millis) -> Result<(), StoreError> {
-        let farewell = farewell.unwrap_or_default().to_owned();
-        let told = !farewell.is_empty();
-        self.writer
-            .cold_bulk(move |db, _| {
-                Box::pin(async move {
-                    let query = db::query("delete from node where id = $1 or seen_at < $2");
-                    query.bind(farewell).bind(before).execute(db).await?;
-                    Ok(())
-                })
-            })
-            .await?;
-        if told {
-            self.hints.others(Told::Lanes);
-        }
-        Ok(())
-    }
-
-    /// The nodes that were seen since, and the database's time.
-    ///
-    /// # Errors
-    /// Where the database is away.
-    pub async fn nodes(&self, since: Millis) -> Result<Vec<Node>, StoreError> {
-        let rows = db::query(
-            "select id, name, role, version, started_at, seen_at, leaving from node where seen_at >= $1 order by id",
-        );
-        rows.bind(since)
-            .fetch_all(&self.readers)
-            .await?
-            .iter()
-            .map(|row| {
-                Ok(Node {
-                    id: row.try_get(0)?,
-                    name: row.try_get(1)?,
-                    role: row.try_get(2)?,
-                    version: row.try_get(3)?,
-                    started_at: row.try_get(4)?,
-                    seen_at: row.try_get(5)?,
-                    leaving: row.try_get(6)?,
-                })
-            })
-            .collect()
-    }
-
     /// The database's time; on a file the clock's.
     ///
     /// # Errors
@@ -366,42 +254,6 @@ impl Store {
         }
     }
 
-    /// Takes something that one process does at a time (`name`), for so many milliseconds; false while it is another's.
-    ///
-    /// # Errors
-    /// Where the database is away.
-    pub async fn take_duty(&self, name: &str, holder: &str, lease: Millis) -> Result<bool, StoreError> {
-        let (name, holder) = (name.to_owned(), holder.to_owned());
-        let (shared, clock) = (self.is_shared(), self.clock.clone());
-        self.writer
-            .cold_bulk(move |db, _| {
-                Box::pin(async move {
-                    let now: Millis =
-                        if shared { db::query_scalar(NOW).fetch_one(&mut *db).await? } else { clock.now() };
-                    let query = db::query(DUTY).bind(name).bind(holder).bind(now + lease).bind(now);
-                    Ok(query.execute(db).await?.rows_affected() > 0)
-                })
-            })
-            .await
-    }
-
-    /// Gives it back.
-    ///
-    /// # Errors
-    /// Where the database is away: then its time ends by itself.
-    pub async fn give_back_duty(&self, name: &str, holder: &str) -> Result<(), StoreError> {
-        let (name, holder) = (name.to_owned(), holder.to_owned());
-        self.writer
-            .cold_bulk(move |db, _| {
-                Box::pin(async move {
-                    let query = db::query("delete from duty where name = $1 and holder = $2");
-                    query.bind(name).bind(holder).execute(db).await?;
-                    Ok(())
-                })
-            })
-            .await
-    }
-
     /// Since when the oldest callback of a lane waits to be applied, and the first message of its queues to leave.
     ///
     /// # Errors
@@ -410,7 +262,8 @@ impl Store {
         let inbox = if self.is_shared() { INBOX_LAG } else { INBOX_LAG_OF_FILE };
         let inbox = db::query_scalar(inbox).bind(lane.0).fetch_optional(&self.readers).await?;
         let waiting = crate::hot::claim::queues(&self.readers, Some(lane)).await?;
-        let queue = waiting.iter().filter(|waiting| !waiting.queue.is_unknown()).map(|waiting| waiting.due_at);
+        let queue =
+            waiting.iter().filter(|waiting| !waiting.queue.is_unknown()).map(|waiting| waiting.due_at);
         Ok(Lag { inbox, queue: queue.min() })
     }
 

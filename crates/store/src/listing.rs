@@ -4,8 +4,8 @@
 use domain::message::State;
 use domain::{MessageId, Millis};
 
-use crate::db::{self};
 use crate::Store;
+use crate::db::{self};
 use crate::error::StoreError;
 use crate::hot::uuid;
 use crate::messages::{COLUMNS, MessageFilter, Page, StoredMessage, first_id_of, stored};
@@ -63,8 +63,7 @@ impl Store {
         let (mut items, mut own, mut passed, mut step) = (Vec::new(), 0, 0, STEP);
         loop {
             let look = step.min(EXAMINED - own).min(PASSED - passed);
-            let looked =
-                db::query(LOOK).bind(app).bind(&before).bind(look).fetch_one(&self.readers).await?;
+            let looked = db::query(LOOK).bind(app).bind(&before).bind(look).fetch_one(&self.readers).await?;
             let count: i64 = looked.try_get(0)?;
             let Some(last) = looked.try_get::<Option<Vec<u8>>>(1)? else {
                 return Ok(Page { items, next: None });

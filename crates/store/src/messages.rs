@@ -3,8 +3,8 @@
 use domain::message::{Position, State};
 use domain::{MessageId, Millis};
 
-use crate::db::{self, Row};
 use crate::Store;
+use crate::db::{self, Row};
 use crate::error::StoreError;
 use crate::hot::enqueue::{Enqueued, NewMessage, Queue};
 use crate::hot::{receipts, uuid};
@@ -137,8 +137,7 @@ pub(crate) const COLUMNS: &str = "m.id, m.app, t.template_id, m.openid, m.queue,
     (select c.id from campaign c where c.number = s.campaign) \
     from message m join message_state s on s.lane = m.lane and s.id = m.id join template t on t.id = m.template";
 const ONE: &str = "where m.id = $1 and m.app = $2 and m.lane = $3";
-const EARLIER: &str =
-    "select at, errcode, errmsg, ambiguous from attempt where message = $1 and number <= $2 and lane = $3 order by number";
+const EARLIER: &str = "select at, errcode, errmsg, ambiguous from attempt where message = $1 and number <= $2 and lane = $3 order by number";
 
 impl Store {
     /// Keeps messages to be sent; the verdicts stand in the same order.

@@ -8,11 +8,7 @@ use crate::db::{self, Db};
 use crate::error::{OpenError, StoreError};
 
 /// The lanes of the database and the id of its master key: written once, compared ever after.
-pub(crate) async fn settle(
-    db: &mut Db,
-    master: &MasterKey,
-    now: Millis,
-) -> Result<Lanes, OpenError> {
+pub(crate) async fn settle(db: &mut Db, master: &MasterKey, now: Millis) -> Result<Lanes, OpenError> {
     let read = "select value from meta where key = $1";
     let first =
         [("lanes", DEFAULT_LANES.to_string()), ("master_key", master.id()), ("created_at", now.to_string())];
@@ -34,7 +30,6 @@ pub(crate) async fn settle(
     let lanes: String = db::query_scalar(read).bind("lanes").fetch_one(db).await?;
     lanes.parse().map(Lanes::new).map_err(|_| StoreError::Corrupt("meta.lanes").into())
 }
-
 
 /// Whose copy a database is, as long as it is not a whole one.
 pub(crate) const COPY_FROM: &str = "copy_from";

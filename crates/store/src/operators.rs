@@ -4,8 +4,8 @@
 use domain::Millis;
 use secrecy::SecretString;
 
-use crate::db::{self, Row};
 use crate::Store;
+use crate::db::{self, Row};
 use crate::error::StoreError;
 
 /// An operator.

@@ -7,8 +7,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::db::{self, Db, Engine, Row};
 use crate::Store;
+use crate::db::{self, Db, Engine, Row};
 use crate::error::StoreError;
 use crate::hot::json;
 
@@ -376,12 +376,7 @@ async fn write(
 }
 
 /// Forgets somebody: what the team knew, how the person was found, the place among the guests.
-pub(crate) async fn forget(
-    db: &mut Db,
-    app: i64,
-    lane: u16,
-    openid: &str,
-) -> Result<(), StoreError> {
+pub(crate) async fn forget(db: &mut Db, app: i64, lane: u16, openid: &str) -> Result<(), StoreError> {
     one_at_a_time(db, app).await?;
     let keys: Option<String> =
         db::query_scalar("select keys from subscriber where lane = $1 and app = $2 and openid = $3")

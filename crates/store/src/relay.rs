@@ -3,8 +3,8 @@
 
 use domain::{InboxId, Millis};
 
-use crate::db::{self, Db, Row};
 use crate::Store;
+use crate::db::{self, Db, Row};
 use crate::error::StoreError;
 use crate::hot::append::NewInboxRow;
 use crate::hot::{hex, json, uuid, values};
@@ -143,10 +143,7 @@ update relay set state = 3, content = null, last_error = 'the app was removed'
 where state = 1 and app = (select id from app where app_id = $1)";
 
 /// Queues the rows of a batch that are to be passed on; gives those that were passed on (or queued) before.
-pub(crate) async fn queue(
-    db: &mut Db,
-    rows: &[&NewInboxRow],
-) -> Result<Vec<InboxId>, StoreError> {
+pub(crate) async fn queue(db: &mut Db, rows: &[&NewInboxRow]) -> Result<Vec<InboxId>, StoreError> {
     let mut before = Vec::new();
     for part in rows.chunks(values::MOST) {
         let query = values::insert(db.engine(), INSERT, part, ONCE, |query, row| {
@@ -263,11 +260,12 @@ impl Store {
         let before = first_id_of(before);
         let mut over = Vec::new();
         for app in self.relay_apps().await? {
-            let oldest: Option<Vec<u8>> =
-                db::query_scalar("select inbox from relay where state = 1 and app = $1 order by inbox limit 1")
-                    .bind(app)
-                    .fetch_optional(&self.readers)
-                    .await?;
+            let oldest: Option<Vec<u8>> = db::query_scalar(
+                "select inbox from relay where state = 1 and app = $1 order by inbox limit 1",
+            )
+            .bind(app)
+            .fetch_optional(&self.readers)
+            .await?;
             over.extend(oldest.filter(|oldest| *oldest < before).map(|_| app));
         }
         let mut count = 0;

@@ -3,8 +3,8 @@
 use domain::Millis;
 use uuid::Uuid;
 
-use crate::db::{self, Row};
 use crate::Store;
+use crate::db::{self, Row};
 use crate::error::StoreError;
 
 /// What is asked with a schedule.
@@ -166,9 +166,7 @@ impl Store {
     /// # Errors
     /// Where the database is away.
     pub async fn due_schedules(&self, now: Millis) -> Result<Vec<StoredSchedule>, StoreError> {
-        let query = db::query(format!(
-            "{READ} where enabled and next_at <= $1 order by next_at"
-        ));
+        let query = db::query(format!("{READ} where enabled and next_at <= $1 order by next_at"));
         query.bind(now).fetch_all(&self.readers).await?.iter().map(read).collect()
     }
 
@@ -219,12 +217,13 @@ impl Store {
                     .bind(&day)
                     .execute(&mut *db)
                     .await?;
-                    let taken: i64 =
-                        db::query_scalar("select calls from app_day where app = $1 and day = $2<<| for update>>")
-                            .bind(app)
-                            .bind(&day)
-                            .fetch_one(&mut *db)
-                            .await?;
+                    let taken: i64 = db::query_scalar(
+                        "select calls from app_day where app = $1 and day = $2<<| for update>>",
+                    )
+                    .bind(app)
+                    .bind(&day)
+                    .fetch_one(&mut *db)
+                    .await?;
                     let given = wanted.min(budget - taken).max(0);
                     if given > 0 {
                         db::query("update app_day set calls = calls + $3 where app = $1 and day = $2")

@@ -59,7 +59,14 @@ impl OpenOptions {
 
     /// The usual options.
     pub fn new(url: impl Into<String>, master: MasterKey, role: Role) -> Self {
-        Self { url: url.into(), master, role, scratch: None, connections: Self::CONNECTIONS, lease: Self::LEASE }
+        Self {
+            url: url.into(),
+            master,
+            role,
+            scratch: None,
+            connections: Self::CONNECTIONS,
+            lease: Self::LEASE,
+        }
     }
 }
 
@@ -94,7 +101,9 @@ pub fn is_postgres(url: &str) -> bool {
 
 /// A URL as it may be shown: without its password.
 pub fn shown_url(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://").filter(|_| is_postgres(url)) else { return url.to_owned() };
+    let Some((scheme, rest)) = url.split_once("://").filter(|_| is_postgres(url)) else {
+        return url.to_owned();
+    };
     let rest = rest.split_once('?').map_or(rest, |(rest, _)| rest);
     match rest.rsplit_once('@') {
         Some((who, at)) => format!("{scheme}://{}@{at}", who.split(':').next().unwrap_or_default()),

@@ -3,8 +3,8 @@
 use domain::Millis;
 use domain::ledger::{Subscription, TemplateKind};
 
-use crate::db::{self, Row};
 use crate::Store;
+use crate::db::{self, Row};
 use crate::error::StoreError;
 use crate::hot::accounts::{self, StoredEntry};
 

@@ -7,8 +7,8 @@ use std::sync::{PoisonError, RwLock};
 use domain::Millis;
 use domain::ledger::TemplateKind;
 
-use crate::db::{self, Db, Engine, Row};
 use crate::Store;
+use crate::db::{self, Db, Engine, Row};
 use crate::error::StoreError;
 use crate::hot::json;
 
@@ -263,11 +263,7 @@ impl Store {
     /// Where the database is away.
     pub async fn template(&self, app: i64, template_id: &str) -> Result<Option<StoredTemplate>, StoreError> {
         let statement = format!("select {COLUMNS} from template where app = $1 and template_id = $2");
-        let row = db::query(statement)
-            .bind(app)
-            .bind(template_id)
-            .fetch_optional(&self.readers)
-            .await?;
+        let row = db::query(statement).bind(app).bind(template_id).fetch_optional(&self.readers).await?;
         row.as_ref().map(stored).transpose()
     }
 
@@ -277,8 +273,7 @@ impl Store {
     /// Where the database is away.
     pub async fn template_by_number(&self, number: i64) -> Result<Option<StoredTemplate>, StoreError> {
         let statement = format!("select {COLUMNS} from template where id = $1");
-        let row =
-            db::query(statement).bind(number).fetch_optional(&self.readers).await?;
+        let row = db::query(statement).bind(number).fetch_optional(&self.readers).await?;
         row.as_ref().map(stored).transpose()
     }
 }

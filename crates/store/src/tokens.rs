@@ -3,8 +3,8 @@
 use domain::Millis;
 use secrecy::SecretString;
 
-use crate::db::{self};
 use crate::Store;
+use crate::db::{self};
 use crate::error::StoreError;
 
 /// An app's access token.

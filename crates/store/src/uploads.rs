@@ -4,8 +4,8 @@
 use domain::Millis;
 use uuid::Uuid;
 
-use crate::db::{self, Row};
 use crate::Store;
+use crate::db::{self, Row};
 use crate::error::StoreError;
 
 /// An upload.
@@ -114,8 +114,7 @@ impl Store {
     /// # Errors
     /// Where the database is away.
     pub async fn uploads(&self, app: i64, limit: i64) -> Result<Vec<StoredUpload>, StoreError> {
-        let query =
-            db::query(format!("{COLUMNS} where app = $1 order by id desc limit $2"));
+        let query = db::query(format!("{COLUMNS} where app = $1 order by id desc limit $2"));
         query.bind(app).bind(limit).fetch_all(&self.readers).await?.iter().map(read).collect()
     }
 

@@ -5,8 +5,8 @@ use domain::Millis;
 use secrecy::SecretString;
 use uuid::Uuid;
 
-use crate::db::{self, Db, Row};
 use crate::Store;
+use crate::db::{self, Db, Row};
 use crate::error::StoreError;
 use crate::hot::json;
 
@@ -174,10 +174,7 @@ pub(crate) async fn note_messages(
 }
 
 /// Notes one event, where anybody wants to know.
-pub(crate) async fn note(
-    db: &mut Db,
-    events: &[(i64, String, String)],
-) -> Result<(), StoreError> {
+pub(crate) async fn note(db: &mut Db, events: &[(i64, String, String)]) -> Result<(), StoreError> {
     if events.is_empty() || !anybody(db).await? {
         return Ok(());
     }

@@ -62,6 +62,8 @@ impl Machine {
             }
             Need::Strace if !cfg!(target_os = "linux") => Some("no strace needed".to_owned()),
             Need::Strace => Some(self.first(search::in_path("strace"), Clone::clone, 0)?.0),
+            Need::Faketime if !cfg!(target_os = "linux") => Some("no libfaketime needed".to_owned()),
+            Need::Faketime => search::faketime().map(|path| format!("libfaketime {}", path.display())),
             Need::CjkFont => search::cjk_font().map(|font| format!("font {}", font.display())),
         }
     }

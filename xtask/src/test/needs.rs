@@ -19,11 +19,20 @@ pub(super) enum Need {
     CjkFont,
     Python,
     Strace,
+    Faketime,
 }
 
 impl Need {
-    pub(super) const ALL: [Self; 7] =
-        [Self::Postgres, Self::Node, Self::Npm, Self::Chromium, Self::CjkFont, Self::Python, Self::Strace];
+    pub(super) const ALL: [Self; 8] = [
+        Self::Postgres,
+        Self::Node,
+        Self::Npm,
+        Self::Chromium,
+        Self::CjkFont,
+        Self::Python,
+        Self::Strace,
+        Self::Faketime,
+    ];
 
     /// What it is and what it is for.
     pub(super) fn describe(self) -> &'static str {
@@ -36,6 +45,7 @@ impl Need {
             Self::Chromium => "Chromium or Google Chrome (browser tests)",
             Self::CjkFont => "a font with Chinese characters (browser tests)",
             Self::Strace => "strace (a test looks at the system calls of the server; on Linux)",
+            Self::Faketime => "libfaketime (nodes of a cluster whose clocks are minutes apart; on Linux)",
             Self::Python => "Python 3.10 or newer with venv (another SDK as a peer)",
         }
     }
@@ -50,6 +60,7 @@ impl Need {
             Self::Chromium => ["chromium", "", "chromium", "--cask chromium"],
             Self::CjkFont => ["fonts-noto-cjk", "fonts-noto-cjk", "google-noto-sans-cjk-fonts", ""],
             Self::Strace => ["strace", "strace", "strace", ""],
+            Self::Faketime => ["faketime", "faketime", "libfaketime", ""],
             Self::Python => ["python3-venv", "python3-venv", "python3", "python"],
         };
         let package = match system {

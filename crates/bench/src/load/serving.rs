@@ -8,7 +8,7 @@ use axum::serve::ListenerExt;
 use engine::Engine;
 use service::Service;
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
@@ -57,7 +57,7 @@ pub(crate) struct Hongyan {
 impl Hongyan {
     /// Starts it; every commit takes `delay` longer than it would.
     pub(crate) async fn start(world: &World, copy: Copy, delay: Duration) -> anyhow::Result<Self> {
-        let service = world.service(&copy.path).await?;
+        let service = world.service(&copy.url).await?;
         service.store().delay_commits(delay);
         let engine = Engine::start(service.clone(), engine::Options::default())
             .await
@@ -65,11 +65,21 @@ impl Hongyan {
         let api = api::Api::new(service.clone(), api::install_metrics());
         let serving =
             Serving::start(api.router(console::router(service.clone(), console::Options::default()))).await?;
+        if service.store().is_shared() {
+            // A node takes its lanes by and by.
+            while service.cluster().await.map_err(|problem| anyhow::anyhow!("{problem}"))?.free_lanes > 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
         Ok(Self { service, serving, engine, copy })
     }
 
     /// One number out of the database, read beside the service.
     pub(crate) async fn count(&self, query: &'static str) -> anyhow::Result<i64> {
+        if self.service.store().is_shared() {
+            let mut db = sqlx::PgConnection::connect(&self.copy.url).await?;
+            return Ok(sqlx::query_scalar(query).fetch_one(&mut db).await?);
+        }
         let mut db: SqliteConnection =
             SqliteConnectOptions::new().filename(&self.copy.path).read_only(true).connect().await?;
         Ok(sqlx::query_scalar(query).fetch_one(&mut db).await?)
@@ -78,5 +88,8 @@ impl Hongyan {
     pub(crate) async fn stop(self) {
         self.serving.stop().await;
         self.engine.stop().await;
+        if self.service.store().is_shared() {
+            self.service.store().close().await;
+        }
     }
 }

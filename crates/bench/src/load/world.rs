@@ -11,7 +11,8 @@ use serde_json::json;
 use service::apps::AppChange;
 use service::{Scope, Service};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use store::testing::{SAFE, TempPostgres};
 use store::{MasterKey, OpenOptions, Role, Store};
 use wechat::callback::Mode;
 use wechat::callback::crypto::EncodingAesKey;
@@ -35,13 +36,28 @@ pub(crate) struct World {
     /// In random order.
     pub(crate) openids: Vec<String>,
     pub(crate) key: SecretString,
+    /// Where it was copied to, where the runs are on PostgreSQL.
+    postgres: Option<TempPostgres>,
 }
 
 /// A copy of the database that a run may use up.
 pub(crate) struct Copy {
     _directory: tempfile::TempDir,
+    /// The file; on PostgreSQL there is none.
     pub(crate) path: PathBuf,
+    pub(crate) url: String,
 }
+
+/// What the runs are served from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Engine {
+    Sqlite,
+    /// A throw-away server, every commit synced.
+    Postgres,
+}
+
+/// The database that is copied for each run on PostgreSQL.
+const MODEL: &str = "model";
 
 impl World {
     /// Makes the database; `wechat` is the simulator that the app's templates come from.
@@ -50,9 +66,10 @@ impl World {
         let entropy = SeededEntropy::new(1);
         let (master, master_text) = MasterKey::generate(&entropy);
         let openids: Vec<String> = (0..rows).map(|_| openid(&entropy)).collect();
-        let mut world = Self { directory, master, master_text, openids, key: SecretString::from("") };
+        let mut world =
+            Self { directory, master, master_text, openids, key: SecretString::from(""), postgres: None };
         let path = world.directory.path().join("hongyan.db");
-        let service = world.service(&path).await?;
+        let service = world.service(&file_url(&path)).await?;
         let sample = simulator::sample_app();
         let app = service
             .add_app(
@@ -88,22 +105,51 @@ impl World {
         Ok(world)
     }
 
+    /// Makes the database on this engine.
+    pub(crate) async fn make_on(engine: Engine, rows: usize, wechat: &str) -> anyhow::Result<Self> {
+        let mut world = Self::make(rows, wechat).await?;
+        if engine == Engine::Sqlite {
+            return Ok(world);
+        }
+        let server = TempPostgres::start(&SAFE).map_err(anyhow::Error::msg)?;
+        server.create(MODEL, "template0").map_err(anyhow::Error::msg)?;
+        let from = world.open(&file_url(&world.directory.path().join("hongyan.db")), Role::Worker).await?;
+        let to = world.open(&server.url_of(MODEL), Role::Guest).await?;
+        let compared = store::copying::copy(&from, &to, |_, _| {}).await?;
+        anyhow::ensure!(compared.iter().all(|pair| pair.from == pair.to), "the copy differs: {compared:?}");
+        from.close().await;
+        to.close().await;
+        let mut db = sqlx::PgConnection::connect(&server.url_of(MODEL)).await?;
+        sqlx::raw_sql("vacuum analyze").execute(&mut db).await?;
+        db.close().await?;
+        note("copied to PostgreSQL");
+        world.postgres = Some(server);
+        Ok(world)
+    }
+
     /// A copy of the database.
     pub(crate) fn copy(&self) -> anyhow::Result<Copy> {
         let directory = tempfile::tempdir()?;
         let path = directory.path().join("hongyan.db");
+        if let Some(server) = &self.postgres {
+            let url = server.copy_of(MODEL).map_err(anyhow::Error::msg)?;
+            return Ok(Copy { _directory: directory, path, url });
+        }
         std::fs::copy(self.directory.path().join("hongyan.db"), &path)?;
-        Ok(Copy { _directory: directory, path })
+        let url = file_url(&path);
+        Ok(Copy { _directory: directory, path, url })
     }
 
     /// The use cases on top of a database.
-    pub(crate) async fn service(&self, path: &Path) -> anyhow::Result<Service> {
-        let url = format!("sqlite:{}", path.display());
-        let options = OpenOptions::new(url, self.master.clone(), Role::Worker);
-        let clock = Arc::new(SystemClock);
+    pub(crate) async fn service(&self, url: &str) -> anyhow::Result<Service> {
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new()?);
-        let store = Store::open(options, Arc::clone(&clock) as _, Arc::clone(&entropy)).await?;
-        Ok(Service::new(store, Client::new(ClientConfig::default())?, clock, entropy))
+        let store = self.open(url, Role::Worker).await?;
+        Ok(Service::new(store, Client::new(ClientConfig::default())?, Arc::new(SystemClock), entropy))
+    }
+
+    async fn open(&self, url: &str, role: Role) -> anyhow::Result<Store> {
+        let options = OpenOptions::new(url, self.master.clone(), role);
+        Ok(Store::open(options, Arc::new(SystemClock), Arc::new(SystemEntropy::new()?)).await?)
     }
 
     /// Requests for the REST interface: one message each, for one subscriber after the other.
@@ -159,11 +205,16 @@ impl World {
 
 /// Gives a template an audience: the first so many people, each with one grant.
 pub(crate) async fn audience(copy: &Copy, world: &World, template: &str, count: usize) -> anyhow::Result<()> {
-    let service = world.service(&copy.path).await?;
+    let service = world.service(&copy.url).await?;
     service.apps().reload().await?;
     let app = service.app(APP).await.map_err(|problem| anyhow::anyhow!("{problem}"))?;
     let template = service.store().template(app.number, template).await?.context("no template")?.number;
-    seed(&copy.path, service.store(), &world.openids[..count.min(world.openids.len())], template).await?;
+    let people = &world.openids[..count.min(world.openids.len())];
+    if service.store().is_shared() {
+        seed_postgres(&copy.url, service.store(), people, template).await?;
+    } else {
+        seed(&copy.path, service.store(), people, template).await?;
+    }
     service.store().close().await;
     Ok(())
 }
@@ -187,6 +238,31 @@ fn openid(entropy: &SeededEntropy) -> String {
 const SUBSCRIBERS: &str = "
 insert into subscription (lane, template, openid, status, status_at, balance, known, last_grant_at, refused_at, found_open)
 select v->>0, $2, v->>1, 1, 1780000000000, 1, true, 1780000000000, 0, 0 from (select value v from json_each($1))";
+
+fn file_url(path: &Path) -> String {
+    format!("sqlite:{}", path.display())
+}
+
+async fn seed_postgres(url: &str, store: &Store, openids: &[String], template: i64) -> anyhow::Result<()> {
+    let mut db = sqlx::PgConnection::connect(url).await?;
+    for part in openids.chunks(20_000) {
+        let lanes: Vec<i16> = part
+            .iter()
+            .map(|openid| i16::try_from(store.lanes().of_openid(openid).0))
+            .collect::<Result<_, _>>()?;
+        sqlx::query(
+            "insert into subscription (lane, template, openid, status, status_at, balance, known, last_grant_at, refused_at, found_open)
+             select lane, $3, openid, 1, 1780000000000, 1, true, 1780000000000, 0, 0 from unnest($1::smallint[], $2::text[]) b (lane, openid)",
+        )
+        .bind(lanes)
+        .bind(part)
+        .bind(template)
+        .execute(&mut db)
+        .await?;
+    }
+    sqlx::raw_sql("vacuum analyze subscription").execute(&mut db).await?;
+    Ok(db.close().await?)
+}
 
 /// Subscribers come in no order, as in life.
 async fn seed(path: &Path, store: &Store, openids: &[String], template: i64) -> anyhow::Result<()> {

@@ -47,7 +47,8 @@ impl Expanding {
             }
             From::List(stands)
         } else {
-            let mine = |lane: &&store::campaigns::LaneAccounts| !lane.expanded && shared.lanes.owns(lane.lane);
+            let mine =
+                |lane: &&store::campaigns::LaneAccounts| !lane.expanded && shared.lanes.owns(lane.lane);
             let lanes = progress.lanes.iter().filter(mine);
             From::Lanes(lanes.map(|lane| (lane.lane, lane.expanded_to.clone())).collect())
         };

@@ -32,7 +32,8 @@ pub(super) async fn resend(
     times: (Millis, Millis),
 ) -> Result<bool, StoreError> {
     let mut more = false;
-    let mine = |lane: &&store::campaigns::LaneAccounts| shared.lanes.owns(lane.lane) && lane.resent_to.is_some();
+    let mine =
+        |lane: &&store::campaigns::LaneAccounts| shared.lanes.owns(lane.lane) && lane.resent_to.is_some();
     for lane in progress.lanes.iter().filter(mine) {
         let epoch = shared.lanes.epoch(lane.lane);
         more |= !shared.service.store().resend_campaign(number, lane.lane, epoch, times, EXAMINED).await?;

@@ -60,7 +60,7 @@ pub(crate) async fn run(global: &Global, asked: Copy) -> anyhow::Result<()> {
     if !global.json {
         output::remark(say(
             "复制完成，两边相等。请用同一个主密钥启动目标数据库；来源没有被改动。",
-            "Copied, and the two are equal. Serve the target with the same master key; the source is unchanged."
+            "Copied, and the two are equal. Serve the target with the same master key; the source is unchanged.",
         ));
     }
     Ok(())

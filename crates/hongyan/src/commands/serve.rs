@@ -59,9 +59,11 @@ pub(crate) async fn start(
         lease: config.lease,
         call: open::call_time(config.lease),
     };
-    let engine =
-        Engine::start(service.clone(), engine::Options { private_webhooks, node, ..engine::Options::default() })
-            .await?;
+    let engine = Engine::start(
+        service.clone(),
+        engine::Options { private_webhooks, node, ..engine::Options::default() },
+    )
+    .await?;
     let (servers, stop) = (TaskTracker::new(), CancellationToken::new());
     servers.spawn(stop.clone().run_until_cancelled_owned(api::keep_metrics(metrics.clone())));
     let phones: console::Phones = Arc::new(phones.into());
@@ -126,16 +128,8 @@ pub(crate) async fn run(global: &Global, serve: Serve) -> anyhow::Result<()> {
         None => None,
     };
     let public_address = public.as_ref().and_then(|listener| listener.local_addr().ok());
-    let running = start(
-            service.clone(),
-            api::install_metrics(),
-            main,
-            public,
-            &config,
-            serve.role,
-            Vec::new(),
-        )
-        .await?;
+    let running =
+        start(service.clone(), api::install_metrics(), main, public, &config, serve.role, Vec::new()).await?;
     tracing::info!(address = %running.address, database = store::store::shown_url(&config.database_url), "hongyan is ready");
     if let Some(address) = public_address {
         tracing::info!(%address, "the public address is ready");

@@ -21,7 +21,7 @@ pub(crate) fn url(directory: &Path) -> String {
     let mut made = MADE.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
     made.entry(directory.to_owned())
         .or_insert_with(|| {
-            let server = TempPostgres::shared("HONGYAN_TEST_ENGINE=postgres").expect("PostgreSQL is installed");
+            let server = TempPostgres::shared("HONGYAN_TEST_ENGINE=postgres").unwrap();
             server.fresh_database().unwrap()
         })
         .clone()
@@ -29,7 +29,7 @@ pub(crate) fn url(directory: &Path) -> String {
 
 /// Everything that the database of a directory holds, as text.
 pub(crate) fn dump(directory: &Path) -> String {
-    let server = TempPostgres::shared("HONGYAN_TEST_ENGINE=postgres").expect("PostgreSQL is installed");
+    let server = TempPostgres::shared("HONGYAN_TEST_ENGINE=postgres").unwrap();
     server.dump(&url(directory)).unwrap()
 }
 

@@ -5,9 +5,9 @@ use domain::campaign::Accounts;
 use domain::message::State;
 use uuid::Uuid;
 
-use crate::db::{self};
 use super::rows;
 use crate::Store;
+use crate::db::{self};
 use crate::error::StoreError;
 use crate::hot::enqueue::Queue;
 use crate::hot::uuid;
@@ -56,8 +56,7 @@ impl Store {
         for row in db::query(READ).bind(number).fetch_all(&self.readers).await? {
             let accounts = rows::accounts(&row, 6)?;
             progress.accounts.merge(&accounts);
-            let id =
-                |at: usize| Ok::<_, StoreError>(row.try_get::<Option<Vec<u8>>>(at)?.map(|id| uuid(&id)));
+            let id = |at: usize| Ok::<_, StoreError>(row.try_get::<Option<Vec<u8>>>(at)?.map(|id| uuid(&id)));
             let (first, last) = (id(3)?.transpose()?, id(4)?.transpose()?);
             progress.lanes.push(LaneAccounts {
                 lane: Lane(row.try_get(0)?),

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use domain::ledger::Subscription;
 use domain::{Lane, Millis};
 
-use crate::db::{self, Row};
 use crate::Store;
+use crate::db::{self, Row};
 use crate::error::StoreError;
 use crate::hot::{accounts, json};
 
@@ -66,12 +66,7 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<Member>, StoreError> {
         let statement = format!("{COLUMNS} {PAGE}");
-        let query = db::query(statement)
-            .bind(lane.0)
-            .bind(template)
-            .bind(after)
-            .bind(until)
-            .bind(limit);
+        let query = db::query(statement).bind(lane.0).bind(template).bind(after).bind(until).bind(limit);
         query.fetch_all(&self.readers).await?.iter().map(member).collect()
     }
 

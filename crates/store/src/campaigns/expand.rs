@@ -5,8 +5,8 @@ use domain::message::State;
 use domain::{Lane, MessageId, Millis};
 use uuid::Uuid;
 
-use crate::db::{self, Db};
 use crate::Store;
+use crate::db::{self, Db};
 use crate::error::StoreError;
 use crate::hot::enqueue::Queue;
 use crate::hot::tally::Tally;
@@ -184,8 +184,7 @@ async fn write(db: &mut Db, mut chunk: Chunk) -> Result<Expanded, StoreError> {
         return Ok(Expanded::Elsewhere);
     }
     let mut tally = Tally::default();
-    let left: i64 =
-        db::query_scalar(LEFT).bind(chunk.campaign).bind(home.0).fetch_one(&mut *db).await?;
+    let left: i64 = db::query_scalar(LEFT).bind(chunk.campaign).bind(home.0).fetch_one(&mut *db).await?;
     let left = left - count;
     let accounts = tally.of(chunk.campaign, home.0);
     accounts.todo -= count;

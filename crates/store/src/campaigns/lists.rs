@@ -2,8 +2,8 @@
 
 use uuid::Uuid;
 
-use crate::db::{self, Db};
 use crate::Store;
+use crate::db::{self, Db};
 use crate::error::StoreError;
 use crate::hot::values;
 
@@ -138,11 +138,7 @@ impl Store {
     }
 }
 
-async fn insert(
-    db: &mut Db,
-    list: Uuid,
-    rows: Vec<ListedRecipient>,
-) -> Result<(), StoreError> {
+async fn insert(db: &mut Db, list: Uuid, rows: Vec<ListedRecipient>) -> Result<(), StoreError> {
     let rows: Vec<_> = rows.into_iter().map(|row| (row.kind.word(), row)).collect();
     values::insert(db.engine(), INSERT, &rows, "", |query, (kind, row)| {
         query

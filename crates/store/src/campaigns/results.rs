@@ -4,8 +4,8 @@ use domain::message::{List, State};
 use domain::{Lane, MessageId, Millis};
 use uuid::Uuid;
 
-use crate::db::{self, Row};
 use crate::Store;
+use crate::db::{self, Row};
 use crate::error::StoreError;
 use crate::hot::enqueue::Queue;
 use crate::hot::uuid;
@@ -144,8 +144,7 @@ fn result(row: &Row) -> Result<ResultRow, StoreError> {
         openid: row.try_get(2)?,
         given: kind.zip(row.try_get(4)?),
         vars: row.try_get(5)?,
-        state: State::try_from(row.try_get::<i16>(6)?)
-            .map_err(|_| StoreError::Corrupt("message_state"))?,
+        state: State::try_from(row.try_get::<i16>(6)?).map_err(|_| StoreError::Corrupt("message_state"))?,
         reason: row.try_get(7)?,
         errcode: row.try_get(8)?,
         errmsg: row.try_get(9)?,

@@ -5,8 +5,8 @@ use domain::message::State;
 use domain::{Lane, MessageId, Millis};
 use uuid::Uuid;
 
-use crate::db::{self, Db, Row};
 use crate::Store;
+use crate::db::{self, Db, Row};
 use crate::error::StoreError;
 use crate::hot::enqueue::{self, Enqueued, Idempotency};
 use crate::hot::{json, uuid};
@@ -271,10 +271,7 @@ impl Store {
     ) -> Result<Vec<StoredCampaign>, StoreError> {
         let statement =
             format!("{COLUMNS} where c.app = $1 and c.number < $2 order by c.number desc limit $3");
-        let query = db::query(statement)
-            .bind(app)
-            .bind(before.unwrap_or(i64::MAX))
-            .bind(limit);
+        let query = db::query(statement).bind(app).bind(before.unwrap_or(i64::MAX)).bind(limit);
         query.fetch_all(&self.readers).await?.iter().map(stored).collect()
     }
 

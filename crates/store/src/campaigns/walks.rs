@@ -4,8 +4,8 @@
 use domain::message::{Event, OutcomeKind, Position, State, transition};
 use domain::{Lane, MessageId, Millis};
 
-use crate::db::{self, Db, Row};
 use crate::Store;
+use crate::db::{self, Db, Row};
 use crate::error::StoreError;
 use crate::hot::enqueue::Queue;
 use crate::hot::tally::Tally;
@@ -115,13 +115,7 @@ fn id(row: &Row) -> Result<MessageId, StoreError> {
     Ok(MessageId(uuid(row.try_get(0)?)?))
 }
 
-async fn sweep(
-    db: &mut Db,
-    queue: Queue,
-    lane: Lane,
-    epoch: i64,
-    limit: i64,
-) -> Result<usize, StoreError> {
+async fn sweep(db: &mut Db, queue: Queue, lane: Lane, epoch: i64, limit: i64) -> Result<usize, StoreError> {
     db.in_lane(lane.0);
     if epochs(db, std::iter::once(lane.0)).await?.get(&lane.0) != Some(&epoch) {
         return Ok(0);
@@ -205,10 +199,7 @@ async fn resend(
         let (openid, reason): (String, Option<String>) = (row.try_get(6)?, row.try_get(7)?);
         let before = receipts::position(row, 1)?;
         let hopeless = reason.is_some_and(|reason| HOPELESS.contains(&reason.as_str()));
-        if !row.try_get::<bool>(8)?
-            || !wanted.contains(&before.state.code())
-            || openid.is_empty()
-            || hopeless
+        if !row.try_get::<bool>(8)? || !wanted.contains(&before.state.code()) || openid.is_empty() || hopeless
         {
             continue;
         }

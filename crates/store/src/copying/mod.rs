@@ -32,7 +32,9 @@ pub enum CopyError {
     )]
     NotEmpty,
     /// The two have other numbers of lanes.
-    #[error("the databases have {from} and {to} lanes; they must have the same number. 两个数据库的分片数不同。")]
+    #[error(
+        "the databases have {from} and {to} lanes; they must have the same number. 两个数据库的分片数不同。"
+    )]
     Lanes {
         /// Of the source.
         from: u16,
@@ -65,7 +67,10 @@ pub struct Compared {
 const SUMS: [(&str, &str); 3] = [
     ("sum(subscription.balance)", "select cast(coalesce(sum(balance), 0) as bigint) from subscription"),
     ("sum(ledger.delta)", "select cast(coalesce(sum(delta), 0) as bigint) from ledger"),
-    ("sum(campaign_lane.recipients)", "select cast(coalesce(sum(recipients), 0) as bigint) from campaign_lane"),
+    (
+        "sum(campaign_lane.recipients)",
+        "select cast(coalesce(sum(recipients), 0) as bigint) from campaign_lane",
+    ),
 ];
 
 /// Copies everything of `from` into `to`; `told` hears of each page (table, rows so far). Gives what was compared at the
@@ -82,7 +87,8 @@ pub async fn copy(
         return Err(CopyError::Lanes { from: from.lanes().count(), to: to.lanes().count() });
     }
     for (store, what) in [(from, "--from"), (to, "--to")] {
-        let nodes = if store.is_shared() { store.nodes(store.now().await? - ALIVE).await? } else { Vec::new() };
+        let nodes =
+            if store.is_shared() { store.nodes(store.now().await? - ALIVE).await? } else { Vec::new() };
         if !nodes.is_empty() {
             return Err(CopyError::Served(what.to_owned()));
         }
@@ -130,7 +136,8 @@ async fn meta(store: &Store, key: &str) -> Result<String, StoreError> {
     Ok(meta_if(store, key).await?.unwrap_or_default())
 }
 
-const NOTE: &str = "insert into meta (key, value) values ($1, $2) on conflict (key) do update set value = excluded.value";
+const NOTE: &str =
+    "insert into meta (key, value) values ($1, $2) on conflict (key) do update set value = excluded.value";
 
 async fn note(to: &Store, key: &'static str, value: String) -> Result<(), StoreError> {
     to.writer
@@ -203,7 +210,9 @@ fn noted(text: &str, kinds: &[Kind]) -> Result<Vec<Value<'static>>, StoreError> 
         .zip(kinds)
         .map(|(value, kind)| match kind {
             Kind::Text => Ok(value.as_str().ok_or_else(corrupt)?.to_owned().into()),
-            Kind::Bytes => Ok(hex::decode(value.as_str().ok_or_else(corrupt)?).map_err(|_| corrupt())?.into()),
+            Kind::Bytes => {
+                Ok(hex::decode(value.as_str().ok_or_else(corrupt)?).map_err(|_| corrupt())?.into())
+            }
             Kind::Bool => Ok(value.as_bool().ok_or_else(corrupt)?.into()),
             Kind::Small | Kind::Int | Kind::Float => Ok(value.as_i64().ok_or_else(corrupt)?.into()),
         })
@@ -236,7 +245,9 @@ async fn one(
     let mut copied = 0;
     loop {
         let mut page = match &after {
-            None => db::query(format!("select {list} from {} order by {order} limit {}", table.name, table.page)),
+            None => {
+                db::query(format!("select {list} from {} order by {order} limit {}", table.name, table.page))
+            }
             Some(_) => db::query(format!(
                 "select {list} from {} where ({order}) > ({}) order by {order} limit {}",
                 table.name,
@@ -263,10 +274,16 @@ async fn one(
             .cold_bulk(move |db, _| {
                 Box::pin(async move {
                     if !rows.is_empty() {
-                        values::insert(db.engine(), &head, &rows, "on conflict do nothing", |mut query, row| {
-                            query.values.extend(row.iter().cloned());
-                            query
-                        })
+                        values::insert(
+                            db.engine(),
+                            &head,
+                            &rows,
+                            "on conflict do nothing",
+                            |mut query, row| {
+                                query.values.extend(row.iter().cloned());
+                                query
+                            },
+                        )
                         .execute(&mut *db)
                         .await?;
                     }
@@ -375,13 +392,15 @@ mod tests {
         let mut made = std::collections::BTreeSet::new();
         for file in std::fs::read_dir(folder).unwrap() {
             let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
-            let tables = text.split("create table ").skip(1).filter_map(|rest| rest.split_whitespace().next());
+            let tables =
+                text.split("create table ").skip(1).filter_map(|rest| rest.split_whitespace().next());
             made.extend(tables.map(str::to_owned));
         }
         for kept in ["meta", "lane", "lane_turn", "node", "duty"] {
             assert!(made.remove(kept), "{kept}");
         }
-        let copied: std::collections::BTreeSet<String> = TABLES.iter().map(|table| table.name.to_owned()).collect();
+        let copied: std::collections::BTreeSet<String> =
+            TABLES.iter().map(|table| table.name.to_owned()).collect();
         assert_eq!(copied, made);
     }
 }

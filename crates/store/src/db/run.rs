@@ -7,9 +7,7 @@ use std::time::Duration;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgArguments;
 use sqlx::sqlite::SqliteArguments;
-use sqlx::{
-    AssertSqlSafe, Connection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool, SqlSafeStr,
-};
+use sqlx::{AssertSqlSafe, Connection, PgPool, Postgres, SqlSafeStr, Sqlite, SqliteConnection, SqlitePool};
 
 use super::value::Kind;
 use super::{Engine, Query, Row, Value, text};
@@ -98,7 +96,7 @@ impl Runs for &mut Db {
     async fn row(self, query: Query<'_>) -> Result<Option<Row>, sqlx::Error> {
         match self {
             Db::Sqlite(db) => sqlite_row(&mut *db, query).await,
-            Db::SqliteReader(db) => sqlite_row(&mut **db, query).await,
+            Db::SqliteReader(db) => sqlite_row(db, query).await,
             Db::Postgres(session) => Ok(session.rows(query).await?.into_iter().next()),
         }
     }
@@ -301,7 +299,8 @@ fn postgres<'q>(
 
 /// PostgreSQL keeps no NUL in a text, neither as it is nor as JSON writes it.
 pub(crate) fn readable(text: &str, json: bool) -> Cow<'_, str> {
-    let text = if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{fffd}")) } else { Cow::Borrowed(text) };
+    let text =
+        if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{fffd}")) } else { Cow::Borrowed(text) };
     if !json || !text.contains("\\u0000") {
         return text;
     }
@@ -333,7 +332,10 @@ mod tests {
         assert_eq!(readable("plain", true), "plain");
         assert_eq!(readable("a\0b", false), "a\u{fffd}b");
         assert_eq!(readable(r"a\u0000", false), r"a\u0000", "an escape in a text is only text");
-        assert_eq!(readable(r#"["a\u0000b","\\u0000","\\\u0000"]"#, true), r#"["a\ufffdb","\\u0000","\\\ufffd"]"#);
+        assert_eq!(
+            readable(r#"["a\u0000b","\\u0000","\\\u0000"]"#, true),
+            r#"["a\ufffdb","\\u0000","\\\ufffd"]"#
+        );
         assert_eq!(readable("\\", true), "\\");
     }
 }

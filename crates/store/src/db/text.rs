@@ -31,6 +31,7 @@ pub(crate) struct Text {
 type Cache = RwLock<HashMap<(Engine, usize, usize), &'static Text>>;
 
 /// Translates; what is written in the program is translated once.
+#[expect(clippy::ptr_arg, reason = "what is borrowed for good is told from what is made for once")]
 pub(crate) fn of(engine: Engine, sql: &Cow<'static, str>) -> Cow<'static, Text> {
     static CACHE: OnceLock<Cache> = OnceLock::new();
     let fixed = match sql {
@@ -54,7 +55,9 @@ fn translate(engine: Engine, sql: &str) -> Text {
     while let Some(at) = rest.find(['[', '{', '<']) {
         out.push_str(&rest[..at]);
         rest = &rest[at..];
-        rest = if let Some((inner, after)) = within(rest, "[", "]").filter(|(inner, _)| inner.starts_with('$')) {
+        rest = if let Some((inner, after)) =
+            within(rest, "[", "]").filter(|(inner, _)| inner.starts_with('$'))
+        {
             batch(engine, inner, &mut out);
             after
         } else if let Some((alias, after)) = within(rest, "{", "}").filter(|(alias, _)| is_name(alias)) {
@@ -115,9 +118,7 @@ fn batch(engine: Engine, inner: &str, out: &mut String) {
             (Engine::Sqlite, true) => read_sqlite(out, "value", kind),
             (Engine::Sqlite, false) => read_sqlite(out, &format!("v->>{at}"), kind),
             (Engine::Postgres, true) => read_postgres(out, "v#>>'{}'", "v", kind),
-            (Engine::Postgres, false) => {
-                read_postgres(out, &format!("v->>{at}"), &format!("v->{at}"), kind)
-            }
+            (Engine::Postgres, false) => read_postgres(out, &format!("v->>{at}"), &format!("v->{at}"), kind),
         };
         let _ = write!(out, " as {name}");
     }
@@ -161,6 +162,9 @@ mod tests {
              from jsonb_array_elements($1::jsonb) v) b) and x < $2  and ready.lane = $3 b"
         );
         let plain = "select a from b where c < $1 and d <> $2";
-        assert_eq!(translate(Engine::Postgres, plain), Text { sql: plain.into(), wants_lane: false, takes_json: false });
+        assert_eq!(
+            translate(Engine::Postgres, plain),
+            Text { sql: plain.into(), wants_lane: false, takes_json: false }
+        );
     }
 }

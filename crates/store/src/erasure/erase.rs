@@ -7,9 +7,9 @@ use domain::Millis;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::db::{self, Db, Engine, Readers};
 use super::{Erasure, rows};
 use crate::Store;
+use crate::db::{self, Db, Engine, Readers};
 use crate::error::StoreError;
 use crate::messages::first_id_of;
 

@@ -10,8 +10,8 @@ mod rows;
 use domain::{InboxId, Lane, Millis};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::db::{self, Db};
 use crate::Store;
+use crate::db::{self, Db};
 use crate::error::StoreError;
 use crate::hot::{hex, json, uuid};
 
@@ -79,11 +79,7 @@ pub(crate) fn of_event(id: InboxId, app: i64, new: &NewErasure, at: Millis) -> C
 }
 
 /// Writes demands, and takes person and text out of the rows of the events that made them.
-pub(crate) async fn ask(
-    db: &mut Db,
-    demands: &[Columns],
-    events: &[String],
-) -> Result<(), StoreError> {
+pub(crate) async fn ask(db: &mut Db, demands: &[Columns], events: &[String]) -> Result<(), StoreError> {
     if !demands.is_empty() {
         db::query(INSERT).bind(json(demands)?).execute(&mut *db).await?;
     }

@@ -6,9 +6,9 @@ use futures::future::BoxFuture;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::db::{self, Db, Readers, Row};
 use super::Erasure;
 use crate::changes::{leave, write_position};
+use crate::db::{self, Db, Readers, Row};
 use crate::error::StoreError;
 use crate::hot::{epochs, hex, json, receipts, uuid};
 use crate::people;
@@ -143,11 +143,7 @@ async fn stop_one(db: &mut Db, id: MessageId, state: State) -> Result<(), StoreE
 }
 
 /// Takes recipient, fields, page and texts out of messages.
-pub(crate) fn messages(
-    db: &mut Db,
-    lane: u16,
-    ids: Vec<Uuid>,
-) -> BoxFuture<'_, Result<Written, StoreError>> {
+pub(crate) fn messages(db: &mut Db, lane: u16, ids: Vec<Uuid>) -> BoxFuture<'_, Result<Written, StoreError>> {
     Box::pin(async move {
         let (ids, under_way, _) = at_rest(db, lane, &ids, |_| true).await?;
         let batch = json(&ids)?;
@@ -234,13 +230,8 @@ pub(crate) async fn accounts(
     people::forget(db, app, lane, person).await?;
     let mut counts = [0; ACCOUNTS.len()];
     for (statement, count) in ACCOUNTS.into_iter().zip(&mut counts) {
-        *count = db::query(statement)
-            .bind(lane)
-            .bind(person)
-            .bind(app)
-            .execute(&mut *db)
-            .await?
-            .rows_affected();
+        *count =
+            db::query(statement).bind(lane).bind(person).bind(app).execute(&mut *db).await?.rows_affected();
     }
     db::query("update webhook_event set body = $3 where app = $1 and <<instr|strpos>>(body, $2) > 0")
         .bind(app)
@@ -257,11 +248,7 @@ pub(crate) async fn accounts(
 }
 
 /// Takes openid and text out of inbox rows.
-pub(crate) fn callbacks(
-    db: &mut Db,
-    _: u16,
-    ids: Vec<Uuid>,
-) -> BoxFuture<'_, Result<Written, StoreError>> {
+pub(crate) fn callbacks(db: &mut Db, _: u16, ids: Vec<Uuid>) -> BoxFuture<'_, Result<Written, StoreError>> {
     Box::pin(async move {
         let rows: Vec<_> = ids.iter().map(|id| (InboxId(*id).lane().0, hex(*id))).collect();
         let done = db::query(BLANK_CALLBACKS).bind(json(&rows)?).execute(db).await?;

@@ -10,8 +10,8 @@ use domain::ledger::{
 use domain::{LedgerIds, Millis};
 use uuid::Uuid;
 
-use crate::db::{self, Db, Row};
 use super::{json, uuid, values};
+use crate::db::{self, Db, Row};
 use crate::error::StoreError;
 
 /// Whose account.
@@ -359,10 +359,7 @@ pub struct StoredEntry {
 }
 
 /// The entries of one account, oldest first, by walking back from the newest.
-pub(crate) async fn chain(
-    db: &mut Db,
-    newest: Option<i64>,
-) -> Result<Vec<StoredEntry>, StoreError> {
+pub(crate) async fn chain(db: &mut Db, newest: Option<i64>) -> Result<Vec<StoredEntry>, StoreError> {
     let Some(newest) = newest else { return Ok(Vec::new()) };
     db::query(CHAIN).bind(newest).fetch_all(db).await?.iter().map(stored_entry).collect()
 }

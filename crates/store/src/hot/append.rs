@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use domain::{InboxId, Millis};
 
-use crate::db::{self, Db};
 use super::{hex, json, values};
+use crate::db::{self, Db};
 use crate::error::StoreError;
 use crate::happened::Happened;
 use crate::relay::{self, NewRelay};
@@ -165,11 +165,7 @@ impl Batch for Append {
         item.id.lane().0
     }
 
-    async fn run(
-        db: &mut Db,
-        items: &[NewInboxRow],
-        context: &Context,
-    ) -> Result<Vec<Appended>, StoreError> {
+    async fn run(db: &mut Db, items: &[NewInboxRow], context: &Context) -> Result<Vec<Appended>, StoreError> {
         let mut outcomes = Vec::with_capacity(items.len());
         let mut fresh: Vec<&NewInboxRow> = Vec::with_capacity(items.len());
         let mut again: BTreeMap<InboxId, i64> = BTreeMap::new();

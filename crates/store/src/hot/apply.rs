@@ -8,7 +8,6 @@ use domain::message::{Event, OutcomeKind, Receipt, State, transition};
 use domain::{InboxId, Millis};
 use serde_json::{Value, json as object};
 
-use crate::db::{self, Db};
 use super::accounts::{Book, Key};
 use super::append::Verdict;
 pub use super::pending::Pending;
@@ -16,12 +15,13 @@ use super::receipts::{self, Sent};
 use super::settle::{RELEASE, UNQUEUE};
 use super::tally::Tally;
 use super::{hex, json, uuid};
+use crate::db::{self, Db};
 use crate::erasure::{self, NewErasure};
 use crate::error::StoreError;
 use crate::happened::{Happened, What};
+use crate::webhooks;
 use crate::writing::Batch;
 use crate::writing::Context;
-use crate::webhooks;
 
 /// An inbox row with what its event says.
 #[derive(Debug, Clone)]
@@ -151,11 +151,7 @@ impl Batch for Apply {
         item.id.lane().0
     }
 
-    async fn run(
-        db: &mut Db,
-        items: &[ToApply],
-        context: &Context,
-    ) -> Result<Vec<Application>, StoreError> {
+    async fn run(db: &mut Db, items: &[ToApply], context: &Context) -> Result<Vec<Application>, StoreError> {
         let mut ours = ours(db, items).await?;
         let effective: Vec<&ToApply> = items
             .iter()
@@ -250,11 +246,7 @@ struct Pass {
 }
 
 impl Pass {
-    async fn prepare(
-        db: &mut Db,
-        items: &[&ToApply],
-        context: &Context,
-    ) -> Result<Self, StoreError> {
+    async fn prepare(db: &mut Db, items: &[&ToApply], context: &Context) -> Result<Self, StoreError> {
         let now = items.iter().map(|item| item.at).max().unwrap_or(0);
         let mut wanted = Vec::new();
         for item in items {

@@ -7,10 +7,10 @@ use domain::message::State;
 use domain::{Lane, MessageId, Millis};
 use uuid::Uuid;
 
-use crate::db::{self, Db};
 use super::enqueue::Queue;
 use super::tally::Tally;
 use super::{hex, json, uuid, values};
+use crate::db::{self, Db};
 use crate::error::StoreError;
 use crate::writing::Batch;
 use crate::writing::Context;
@@ -75,11 +75,7 @@ impl Batch for Arming {
         item.lane.0
     }
 
-    async fn run(
-        db: &mut Db,
-        items: &[Arm],
-        _context: &Context,
-    ) -> Result<Vec<bool>, StoreError> {
+    async fn run(db: &mut Db, items: &[Arm], _context: &Context) -> Result<Vec<bool>, StoreError> {
         let now = items.iter().map(|arm| arm.at).max().unwrap_or(0);
         let epochs = super::epochs(db, items.iter().map(|arm| arm.lane.0)).await?;
         let ours = |arm: &Arm| epochs.get(&arm.lane.0) == Some(&arm.epoch);
@@ -118,11 +114,7 @@ impl Batch for Arming {
 }
 
 /// Takes messages out of their queues; gives which of them were there.
-async fn take(
-    db: &mut Db,
-    asked: &[Columns],
-    now: Millis,
-) -> Result<HashSet<(i64, i64, Uuid)>, StoreError> {
+async fn take(db: &mut Db, asked: &[Columns], now: Millis) -> Result<HashSet<(i64, i64, Uuid)>, StoreError> {
     let batch = json(asked)?;
     let all: Result<HashSet<_>, StoreError> = asked
         .iter()
@@ -146,12 +138,8 @@ async fn take(
 }
 
 /// Those that are armed already.
-async fn kept(
-    db: &mut Db,
-    doubtful: impl Iterator<Item = &Arm>,
-) -> Result<HashSet<MessageId>, StoreError> {
-    let rows: Vec<_> =
-        doubtful.map(|arm| (arm.lane.0, hex(arm.id.0), arm.attempt, arm.epoch)).collect();
+async fn kept(db: &mut Db, doubtful: impl Iterator<Item = &Arm>) -> Result<HashSet<MessageId>, StoreError> {
+    let rows: Vec<_> = doubtful.map(|arm| (arm.lane.0, hex(arm.id.0), arm.attempt, arm.epoch)).collect();
     if rows.is_empty() {
         return Ok(HashSet::new());
     }

@@ -4,9 +4,9 @@
 use domain::message::{OutcomeKind, State};
 use domain::{Lane, MessageId, Millis};
 
-use crate::db::{self, Readers, Row};
 use super::enqueue::Queue;
 use super::uuid;
+use crate::db::{self, Readers, Row};
 use crate::error::StoreError;
 
 /// A message at the head of its queue, with all that its call needs.
@@ -104,8 +104,7 @@ fn claimed(row: &Row) -> Result<Claimed, StoreError> {
         page: row.try_get(8)?,
         version: row.try_get(9)?,
         lang: row.try_get(10)?,
-        state: State::try_from(row.try_get::<i16>(13)?)
-            .map_err(|_| StoreError::Corrupt("message_state"))?,
+        state: State::try_from(row.try_get::<i16>(13)?).map_err(|_| StoreError::Corrupt("message_state"))?,
         attempts: row.try_get(11)?,
         // An unresolved earlier attempt is kept as the outcome `unknown` (domain::message::Position).
         ambiguous: row.try_get::<Option<i16>>(12)? == Some(OutcomeKind::Unknown.code()),

@@ -7,8 +7,8 @@ use domain::clock::HOUR;
 use domain::message::State;
 use domain::{Lane, MessageId, Millis};
 
-use crate::db::{self, Db};
 use super::{hex, json, uuid, values};
+use crate::db::{self, Db};
 use crate::error::StoreError;
 use crate::writing::Batch;
 use crate::writing::Context;
@@ -168,11 +168,7 @@ impl Batch for Enqueue {
         item.id.lane().0
     }
 
-    async fn run(
-        db: &mut Db,
-        items: &[NewMessage],
-        _context: &Context,
-    ) -> Result<Vec<Enqueued>, StoreError> {
+    async fn run(db: &mut Db, items: &[NewMessage], _context: &Context) -> Result<Vec<Enqueued>, StoreError> {
         let mut outcomes = reserve_keys(db, items).await?;
         check_grants(db, items, &mut outcomes).await?;
         let mut rows: Vec<&NewMessage> = items

@@ -2,9 +2,9 @@
 
 use domain::{InboxId, Lane, Millis};
 
-use crate::db::{self, Readers};
 use super::append::InboxKind;
 use super::uuid;
+use crate::db::{self, Readers};
 use crate::error::StoreError;
 
 /// A row that waits to be applied.

@@ -6,9 +6,9 @@ use domain::message::{OutcomeKind, Position, Receipt, State};
 use domain::{MessageId, Millis};
 use uuid::Uuid;
 
-use crate::db::{self, Db, Row};
 use super::accounts::Key;
 use super::{hex, json, uuid};
+use crate::db::{self, Db, Row};
 use crate::error::StoreError;
 
 /// A message of the chain.
@@ -93,11 +93,7 @@ pub(crate) fn position(row: &Row, from: usize) -> Result<Position, StoreError> {
             .map(OutcomeKind::try_from)
             .transpose()
             .map_err(corrupt)?,
-        receipt: row
-            .try_get::<Option<i16>>(from + 2)?
-            .map(Receipt::try_from)
-            .transpose()
-            .map_err(corrupt)?,
+        receipt: row.try_get::<Option<i16>>(from + 2)?.map(Receipt::try_from).transpose().map_err(corrupt)?,
         cancel_requested: row.try_get(from + 3)?,
     })
 }

@@ -8,11 +8,11 @@ use domain::message::{Event, Outcome, OutcomeKind, Position, Receipt, State, tra
 use domain::{Lane, MessageId, Millis};
 use uuid::Uuid;
 
-use crate::db::{self, Db};
 use super::accounts::{Book, Key};
 use super::enqueue::Queue;
 use super::tally::Tally;
 use super::{hex, json, receipts, unknown, uuid};
+use crate::db::{self, Db};
 use crate::error::StoreError;
 use crate::writing::Batch;
 use crate::writing::Context;
@@ -131,11 +131,7 @@ impl Batch for Settle {
         item.lane.0
     }
 
-    async fn run(
-        db: &mut Db,
-        items: &[Settlement],
-        context: &Context,
-    ) -> Result<Vec<bool>, StoreError> {
+    async fn run(db: &mut Db, items: &[Settlement], context: &Context) -> Result<Vec<bool>, StoreError> {
         let mut lanes: Vec<u16> = items.iter().map(|item| item.lane.0).collect();
         lanes.dedup();
         for lane in lanes {
@@ -255,11 +251,7 @@ pub(crate) struct Writes<'a> {
     pub(crate) requeued: Vec<(u16, i64, i64, String, i64)>,
 }
 
-async fn settle(
-    db: &mut Db,
-    items: &[&Settlement],
-    context: &Context,
-) -> Result<(), StoreError> {
+async fn settle(db: &mut Db, items: &[&Settlement], context: &Context) -> Result<(), StoreError> {
     let positions = positions(db, items).await?;
     let key =
         |item: &Settlement| Key { lane: item.lane.0, template: item.template, openid: item.openid.clone() };

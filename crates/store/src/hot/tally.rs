@@ -7,8 +7,8 @@ use domain::campaign::Accounts;
 use domain::message::State;
 use domain::{MessageId, Millis};
 
-use crate::db::{self, Db, Engine};
 use super::{hex, json};
+use crate::db::{self, Db, Engine};
 use crate::error::StoreError;
 use crate::happened::{self, What};
 use crate::webhooks;
@@ -88,11 +88,7 @@ impl Tally {
     }
 
     /// Notes messages of which nobody knows yet whether a campaign sent them.
-    pub(crate) async fn moved_all(
-        &mut self,
-        db: &mut Db,
-        moves: &[Move],
-    ) -> Result<(), StoreError> {
+    pub(crate) async fn moved_all(&mut self, db: &mut Db, moves: &[Move]) -> Result<(), StoreError> {
         if moves.iter().all(|(_, before, after)| before == after) {
             return Ok(());
         }

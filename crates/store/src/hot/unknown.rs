@@ -9,11 +9,11 @@ use domain::retry::UNKNOWN_GRACE;
 use domain::{Lane, MessageId, Millis};
 use uuid::Uuid;
 
-use crate::db::{self, Db, Readers};
 use super::enqueue::Queue;
 use super::tally::Tally;
 use super::{hex, json, receipts, uuid};
 use crate::Store;
+use crate::db::{self, Db, Readers};
 use crate::error::StoreError;
 
 /// A message whose grace is over.
@@ -86,10 +86,7 @@ delete from reserved where (lane, template, openid, id) in
     (select m.lane, m.template, m.openid, m.id from [$1 each: id id] b join message m on m.id = b.id{m}){reserved}";
 
 /// Gives messages that have just become `unknown` (id in hex, since when) their place.
-pub(crate) async fn watch(
-    db: &mut Db,
-    unresolved: &[(String, Millis)],
-) -> Result<(), StoreError> {
+pub(crate) async fn watch(db: &mut Db, unresolved: &[(String, Millis)]) -> Result<(), StoreError> {
     if unresolved.is_empty() {
         return Ok(());
     }
@@ -132,7 +129,8 @@ impl Store {
             part.1.push(item);
         }
         for (places, part) in parts.into_values() {
-            let work = self.writer.cold_bulk(move |db, _| Box::pin(async move { follow_up(db, &part).await }));
+            let work =
+                self.writer.cold_bulk(move |db, _| Box::pin(async move { follow_up(db, &part).await }));
             let (some, queued) = work.await?;
             self.hints.queued(queued.into_iter());
             for (place, one) in places.into_iter().zip(some) {
@@ -157,8 +155,8 @@ async fn read(
         .map(|row| {
             let due_at: Millis = row.try_get(0)?;
             let attempt_at: Option<Millis> = row.try_get(4)?;
-            let state = State::try_from(row.try_get::<i16>(2)?)
-                .map_err(|_| StoreError::Corrupt("message_state"))?;
+            let state =
+                State::try_from(row.try_get::<i16>(2)?).map_err(|_| StoreError::Corrupt("message_state"))?;
             Ok(Due {
                 lane,
                 queue,
@@ -228,12 +226,11 @@ async fn follow_up(db: &mut Db, all: &[FollowUp]) -> Result<Followed, StoreError
     tally.write(db).await?;
     db::query(REQUEUE).bind(&resent).execute(&mut *db).await?;
     db::query(RELEASE).bind(json(&released)?).execute(&mut *db).await?;
-    let rows = db::query(
-        "select distinct m.lane, m.queue from [$1 each: id id] b join message m on m.id = b.id{m}",
-    )
-    .bind(&resent)
-    .fetch_all(db)
-    .await?;
+    let rows =
+        db::query("select distinct m.lane, m.queue from [$1 each: id id] b join message m on m.id = b.id{m}")
+            .bind(&resent)
+            .fetch_all(db)
+            .await?;
     let queued = rows
         .iter()
         .map(|row| Ok((Lane(row.try_get(0)?), Queue(row.try_get(1)?))))
@@ -257,10 +254,7 @@ async fn take(
         .collect()
 }
 
-async fn positions(
-    db: &mut Db,
-    all: &[FollowUp],
-) -> Result<HashMap<Uuid, (Position, i64)>, StoreError> {
+async fn positions(db: &mut Db, all: &[FollowUp]) -> Result<HashMap<Uuid, (Position, i64)>, StoreError> {
     let ids: Vec<_> = all.iter().filter(|item| item.event.is_some()).map(|item| hex(item.due.id.0)).collect();
     db::query(POSITIONS)
         .bind(json(&ids)?)

@@ -10,7 +10,8 @@ pub(crate) fn is_lost(error: &Error) -> bool {
         Error::Database(error) => error.code().is_some_and(|code| {
             // admin_shutdown, crash_shutdown, cannot_connect_now, read_only_sql_transaction (a standby, or a primary that is
             // one no more), idle_in_transaction_session_timeout, and class 08.
-            matches!(&*code, "57P01" | "57P02" | "57P03" | "25006" | "25P03" | "25P04") || code.starts_with("08")
+            matches!(&*code, "57P01" | "57P02" | "57P03" | "25006" | "25P03" | "25P04")
+                || code.starts_with("08")
         }),
         _ => false,
     }

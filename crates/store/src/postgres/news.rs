@@ -168,7 +168,13 @@ mod tests {
     #[test]
     fn what_is_told_is_heard() {
         let id = MessageId(uuid::Uuid::from_u128(7));
-        for told in [Told::Forbidden(id), Told::Everywhere, Told::Inbox, Told::Lanes, Told::Queue(Lane(7), Queue(1 << 41))] {
+        for told in [
+            Told::Forbidden(id),
+            Told::Everywhere,
+            Told::Inbox,
+            Told::Lanes,
+            Told::Queue(Lane(7), Queue(1 << 41)),
+        ] {
             assert_eq!(read(&word(told)), Some(told));
         }
         assert_eq!(read("of a later version"), None);

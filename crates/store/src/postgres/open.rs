@@ -6,8 +6,8 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgPool};
 
-use crate::{OpenOptions, Role};
 use crate::error::OpenError;
+use crate::{OpenOptions, Role};
 
 /// How long a caller waits for a connection.
 const ACQUIRE: Duration = Duration::from_secs(3);

@@ -29,10 +29,8 @@ pub(crate) async fn make(pool: &PgPool, now: Millis) -> Result<(), sqlx::Error> 
     for number in present..=present + AHEAD {
         for (table, storage) in TABLES {
             let name = format!("{table}_p{number}");
-            let there: bool = sqlx::query_scalar("select to_regclass($1) is not null")
-                .bind(&name)
-                .fetch_one(pool)
-                .await?;
+            let there: bool =
+                sqlx::query_scalar("select to_regclass($1) is not null").bind(&name).fetch_one(pool).await?;
             if there {
                 continue;
             }

@@ -2,8 +2,8 @@
 //! append never waits for an owner; rare writes each in a task of their own. What gathers while a commit is under way is
 //! the next one. No caller can cut a transaction off by going away.
 
-use std::sync::{Arc, Weak};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use domain::Lanes as LaneCount;
@@ -42,23 +42,14 @@ pub(crate) struct Lanes {
 }
 
 impl Lanes {
-    pub(crate) fn start(
-        pool: &PgPool,
-        lanes: LaneCount,
-        context: &Arc<Context>,
-        hints: &Arc<Hints>,
-    ) -> Self {
+    pub(crate) fn start(pool: &PgPool, lanes: LaneCount, context: &Arc<Context>, hints: &Arc<Hints>) -> Self {
         let tasks = |patience: Duration| -> Vec<mpsc::Sender<Job>> {
             lanes
                 .iter()
                 .map(|lane| {
                     let (jobs, handed_in) = mpsc::channel(QUEUE);
-                    let task = Task {
-                        lane: lane.0,
-                        pool: pool.clone(),
-                        context: Arc::clone(context),
-                        patience,
-                    };
+                    let task =
+                        Task { lane: lane.0, pool: pool.clone(), context: Arc::clone(context), patience };
                     tokio::spawn(task.run(handed_in));
                     jobs
                 })
@@ -199,7 +190,9 @@ impl Task {
         }
         let failed = self.patiently(&mut parts).await.err();
         match failed {
-            Some(error) if !error.is_transient() && parts.iter().map(|part| part.callers()).sum::<usize>() > 1 => {
+            Some(error)
+                if !error.is_transient() && parts.iter().map(|part| part.callers()).sum::<usize>() > 1 =>
+            {
                 for part in parts {
                     for single in part.split() {
                         let mut alone = vec![single];

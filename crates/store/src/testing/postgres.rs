@@ -14,11 +14,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 pub const BIN: &str = "HONGYAN_TEST_PG_BIN";
 /// Set to 1 where a missing PostgreSQL is a failure.
 pub const REQUIRE: &str = "HONGYAN_REQUIRE_ALL";
-/// The database that fresh ones are copied from, once it was migrated.
-const TEMPLATE: &str = "hongyan_template";
-
 /// Settings of servers whose data nobody needs after a crash of the machine.
-pub const FAST: [&str; 4] = ["fsync=off", "shared_buffers=64MB", "max_connections=400", "full_page_writes=off"];
+pub const FAST: [&str; 4] =
+    ["fsync=off", "shared_buffers=64MB", "max_connections=400", "full_page_writes=off"];
 /// Settings of servers that are crashed and measured: everything is synced.
 pub const SAFE: [&str; 3] = ["fsync=on", "shared_buffers=256MB", "max_connections=300"];
 
@@ -118,12 +116,9 @@ impl TempPostgres {
         self.directory.join("log")
     }
 
-    /// Where it listens.
-    ///
-    /// # Panics
-    /// Where it was not started with a port.
+    /// Where it listens; port 0 where it was not started with one.
     pub fn address(&self) -> SocketAddr {
-        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port.expect("started with a port")))
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port.unwrap_or(0)))
     }
 
     /// A new, empty database of it; gives its URL.
@@ -134,21 +129,20 @@ impl TempPostgres {
         self.database_from("template0")
     }
 
-    /// A new database as `migrate` leaves one (given its URL, the first time): much quicker than migrating each.
+    /// A database of this name.
     ///
     /// # Errors
-    /// What PostgreSQL or `migrate` said.
-    pub fn migrated_database(
-        &self,
-        migrate: impl FnOnce(&str) -> Result<(), String>,
-    ) -> Result<String, String> {
-        static MADE: OnceLock<Result<(), String>> = OnceLock::new();
-        MADE.get_or_init(|| {
-            self.run("createdb", &self.client(&["-T", "template0", TEMPLATE]))?;
-            migrate(&self.url_of(TEMPLATE))
-        })
-        .clone()?;
-        self.database_from(TEMPLATE)
+    /// What PostgreSQL said.
+    pub fn create(&self, name: &str, template: &str) -> Result<(), String> {
+        self.run("createdb", &self.client(&["-T", template, name]))
+    }
+
+    /// A copy of a database that nobody is connected to; gives its URL.
+    ///
+    /// # Errors
+    /// What PostgreSQL said.
+    pub fn copy_of(&self, name: &str) -> Result<String, String> {
+        self.database_from(name)
     }
 
     fn database_from(&self, template: &str) -> Result<String, String> {
@@ -240,7 +234,8 @@ impl TempPostgres {
     /// A shell that waits for this process's end, whichever way it comes (statics are not dropped, and a killed process drops
     /// nothing), and stops the server then.
     fn guard(&self) -> std::io::Result<Child> {
-        let script = r#"read line; "$1/pg_ctl" stop -w -m immediate -D "$2/data" >/dev/null 2>&1; rm -rf "$2""#;
+        let script =
+            r#"read line; "$1/pg_ctl" stop -w -m immediate -D "$2/data" >/dev/null 2>&1; rm -rf "$2""#;
         let mut command = Command::new("sh");
         command.arg("-c").arg(script).arg("guard").arg(&self.bin).arg(&self.directory);
         // A group of its own: what interrupts the tests must not end who cleans up after them.
@@ -256,11 +251,7 @@ impl TempPostgres {
         self.directory.join("data")
     }
 
-    pub(super) fn run(
-        &self,
-        program: &str,
-        arguments: &[impl AsRef<std::ffi::OsStr>],
-    ) -> Result<(), String> {
+    pub(super) fn run(&self, program: &str, arguments: &[impl AsRef<std::ffi::OsStr>]) -> Result<(), String> {
         let mut command = Command::new(self.bin.join(program));
         command.args(arguments).current_dir(&self.directory).stdin(Stdio::null());
         if let Some((uid, gid)) = self.user {

@@ -31,13 +31,30 @@ impl Standby {
         all.extend(PRIMARY);
         let standby = TempPostgres::new(&all, true)?;
         let (port, data) = (primary.address().port().to_string(), standby.data().display().to_string());
-        let backup = ["-h", "127.0.0.1", "-p", &port, "-U", "hongyan", "-D", &data, "-R", "-X", "stream", "-c", "fast"];
+        let backup = [
+            "-h",
+            "127.0.0.1",
+            "-p",
+            &port,
+            "-U",
+            "hongyan",
+            "-D",
+            &data,
+            "-R",
+            "-X",
+            "stream",
+            "-c",
+            "fast",
+        ];
         standby.run("pg_basebackup", &backup)?;
         // What the primary says of its own standbys is copied with it: a standby has none.
         let own = standby.data().join("postgresql.auto.conf");
         let text = std::fs::read_to_string(&own).map_err(|error| error.to_string())?;
-        let text: String =
-            text.lines().filter(|line| !line.starts_with("synchronous_standby_names")).map(|line| format!("{line}\n")).collect();
+        let text: String = text
+            .lines()
+            .filter(|line| !line.starts_with("synchronous_standby_names"))
+            .map(|line| format!("{line}\n"))
+            .collect();
         std::fs::write(&own, text).map_err(|error| error.to_string())?;
         standby.start_again()?;
         primary.say("alter system set synchronous_standby_names = '*'")?;

@@ -43,4 +43,3 @@ impl Context {
         self.recent.forget();
     }
 }
-

@@ -284,8 +284,17 @@ impl Bed {
         let epoch = self.epochs.of(id.lane());
         let attempt = head.attempts + 1;
         let (queue, due_at) = (head.queue, head.due_at);
-        let arm =
-            Arm { lane: head.lane, epoch, queue, due_at, id, before: head.state, attempt, at: self.now(), doubtful: false };
+        let arm = Arm {
+            lane: head.lane,
+            epoch,
+            queue,
+            due_at,
+            id,
+            before: head.state,
+            attempt,
+            at: self.now(),
+            doubtful: false,
+        };
         let settlement = Settlement {
             lane: head.lane,
             epoch,
@@ -391,7 +400,8 @@ pub(crate) fn accepted(msgid: u64) -> Outcome {
 /// A URL of an empty database, in the one PostgreSQL of this process.
 pub(crate) async fn fresh_database(test: &str) -> Option<String> {
     let test = test.to_owned();
-    let made = tokio::task::spawn_blocking(move || Some(TempPostgres::shared(&test)?.fresh_database().unwrap()));
+    let made =
+        tokio::task::spawn_blocking(move || Some(TempPostgres::shared(&test)?.fresh_database().unwrap()));
     made.await.unwrap()
 }
 

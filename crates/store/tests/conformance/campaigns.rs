@@ -77,7 +77,9 @@ async fn whatever_happens_on_postgres_the_accounts_close() {
     let seed = SystemEntropy::new().unwrap().next_u64();
     for case in 0..cases {
         println!("seed {}", seed.wrapping_add(case));
-        let Some(bed) = Bed::postgres("whatever_happens_on_postgres_the_accounts_close").await else { return };
+        let Some(bed) = Bed::postgres("whatever_happens_on_postgres_the_accounts_close").await else {
+            return;
+        };
         let store = bed.store.clone();
         explore(bed, seed.wrapping_add(case)).await;
         store.close().await;

@@ -14,8 +14,17 @@ use store::testing::TempPostgres;
 use crate::bed::{APP, Bed, START, T, accepted, act, openid};
 
 /// What grows with messages and events.
-const HOT: [&str; 9] =
-    ["inbox", "identity", "subscription", "ledger", "message", "message_state", "attempt", "ready", "reserved"];
+const HOT: [&str; 9] = [
+    "inbox",
+    "identity",
+    "subscription",
+    "ledger",
+    "message",
+    "message_state",
+    "attempt",
+    "ready",
+    "reserved",
+];
 
 const SETTINGS: [&str; 7] = [
     "fsync=off",
@@ -38,8 +47,11 @@ fn plans(log: &PathBuf, from: usize) -> (Vec<Plan>, usize) {
     let text = std::fs::read_to_string(log).unwrap();
     let mut found = Vec::new();
     for block in text[from..].split("plan:\n").skip(1) {
-        let body: String =
-            block.lines().take_while(|line| line.starts_with('\t') || line.is_empty()).map(|line| format!("{line}\n")).collect();
+        let body: String = block
+            .lines()
+            .take_while(|line| line.starts_with('\t') || line.is_empty())
+            .map(|line| format!("{line}\n"))
+            .collect();
         let (statement, plan) = match body.find("  (cost=") {
             Some(cost) => body.split_at(body[..cost].rfind('\n').unwrap_or(0)),
             None => continue,
@@ -56,7 +68,9 @@ fn plans(log: &PathBuf, from: usize) -> (Vec<Plan>, usize) {
 fn fault(plan: &Plan) -> Option<String> {
     let names = |line: &str| {
         HOT.iter().any(|table| {
-            line.contains(&format!(" on {table} ")) || line.contains(&format!(" on {table}_default")) || line.contains(&format!(" on {table}_p"))
+            line.contains(&format!(" on {table} "))
+                || line.contains(&format!(" on {table}_default"))
+                || line.contains(&format!(" on {table}_p"))
         })
     };
     for (at, line) in plan.lines.iter().enumerate() {
@@ -66,7 +80,8 @@ fn fault(plan: &Plan) -> Option<String> {
         if line.contains("Hash Join") || line.contains("Merge Join") {
             return Some(format!("joins what it should look up: {line}"));
         }
-        let by_index = (line.contains("Index Scan using") || line.contains("Index Only Scan using")) && names(line);
+        let by_index =
+            (line.contains("Index Scan using") || line.contains("Index Only Scan using")) && names(line);
         if by_index {
             let condition = plan.lines[at + 1..].iter().take(4).find(|line| line.contains("Index Cond:"));
             if !condition.is_some_and(|condition| condition.contains("lane =")) {
@@ -143,9 +158,16 @@ fn judge(when: &str, all: &[Plan]) {
     assert!(kinds.len() > 40, "the statements were caught: {}", kinds.len());
     let faults: Vec<String> = hot
         .iter()
-        .filter_map(|plan| fault(plan).map(|fault| format!("{fault}\n{}\n{}\n", plan.statement, plan.lines.join("\n"))))
+        .filter_map(|plan| {
+            fault(plan).map(|fault| format!("{fault}\n{}\n{}\n", plan.statement, plan.lines.join("\n")))
+        })
         .collect();
-    assert!(faults.is_empty(), "{when}: {} faults, the first few:\n{}", faults.len(), faults[..faults.len().min(4)].join("\n"));
+    assert!(
+        faults.is_empty(),
+        "{when}: {} faults, the first few:\n{}",
+        faults.len(),
+        faults[..faults.len().min(4)].join("\n")
+    );
 }
 
 /// People with a past: events, entries, messages, some that wait.

@@ -58,7 +58,9 @@ async fn who_lost_the_lane_writes_nothing() {
     bed.grant(&a, 2).await;
     let waiting = bed.queued(&a).await;
     let (arm, _) = bed.ready(waiting).await;
-    let event = bed.arrive(store::hot::append::InboxKind::Popup, &a, vec![act(T, ActKind::Grant { at: START })]).await;
+    let event = bed
+        .arrive(store::hot::append::InboxKind::Popup, &a, vec![act(T, ActKind::Grant { at: START })])
+        .await;
     let flying = bed.queued(&openid(1)).await;
     let flight = bed.arm(flying).await;
     let other = second(&bed).await;
@@ -66,7 +68,10 @@ async fn who_lost_the_lane_writes_nothing() {
     free(&bed).await;
     assert_eq!(other.take_lanes("second", vec![lane], 60_000).await.unwrap().len(), 1);
     assert_eq!(bed.store.arm(vec![arm]).await.unwrap(), [false], "it arms nothing");
-    assert_eq!(bed.store.apply(vec![event.clone()]).await.unwrap(), [store::hot::apply::Application::NotOurs]);
+    assert_eq!(
+        bed.store.apply(vec![event.clone()]).await.unwrap(),
+        [store::hot::apply::Application::NotOurs]
+    );
     assert!(!bed.settle(&flight, flight.given_back()).await, "it puts nothing back");
     assert_eq!(bed.state(waiting).await, State::Queued);
     // What WeChat answered is evidence all the same, whoever brings it.
@@ -131,7 +136,8 @@ async fn two_nodes_with_one_key_make_one_message() {
     let Some(bed) = bed("two_nodes_with_one_key_make_one_message").await else { return };
     let other = second(&bed).await;
     for n in 0..40 {
-        let messages = [bed.keyed(&openid(n), &format!("key {n}"), 1), bed.keyed(&openid(n), &format!("key {n}"), 1)];
+        let messages =
+            [bed.keyed(&openid(n), &format!("key {n}"), 1), bed.keyed(&openid(n), &format!("key {n}"), 1)];
         let ids = [messages[0].id, messages[1].id];
         let [first, second] = messages;
         let (a, b) = tokio::join!(bed.store.enqueue(vec![first]), other.enqueue(vec![second]));
@@ -159,7 +165,9 @@ async fn an_attempt_of_which_the_answer_was_lost_is_found_armed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cancel_on_one_node_and_an_arming_on_another_leave_one_of_both() {
-    let Some(bed) = bed("a_cancel_on_one_node_and_an_arming_on_another_leave_one_of_both").await else { return };
+    let Some(bed) = bed("a_cancel_on_one_node_and_an_arming_on_another_leave_one_of_both").await else {
+        return;
+    };
     let other = second(&bed).await;
     for n in 0..40 {
         let id = bed.queued(&openid(n)).await;
@@ -176,7 +184,7 @@ async fn a_cancel_on_one_node_and_an_arming_on_another_leave_one_of_both() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_are_seen_and_forgotten_and_a_duty_is_one_nodes() {
     let Some(bed) = bed("nodes_are_seen_and_forgotten_and_a_duty_is_one_nodes").await else { return };
-    let node = store::lanes::Node {
+    let node = store::nodes::Node {
         id: "a".into(),
         name: "first".into(),
         role: "all".into(),
@@ -187,7 +195,11 @@ async fn nodes_are_seen_and_forgotten_and_a_duty_is_one_nodes() {
     };
     let now = bed.store.seen(&node, true).await.unwrap();
     let seen = bed.store.nodes(now).await.unwrap();
-    assert_eq!((seen.len(), seen[0].started_at, seen[0].seen_at), (1, now, now), "the database's clock, not the node's");
+    assert_eq!(
+        (seen.len(), seen[0].started_at, seen[0].seen_at),
+        (1, now, now),
+        "the database's clock, not the node's"
+    );
     let other = second(&bed).await;
     assert!(bed.store.take_duty("token:1", "a", 60_000).await.unwrap());
     assert!(bed.store.take_duty("token:1", "a", 60_000).await.unwrap(), "it has it already");

@@ -89,7 +89,9 @@ impl Front {
 
 #[expect(clippy::print_stdout, reason = "the seed, and what came of it")]
 async fn broken(seed: u64, recipients: usize, callbacks: usize, breaks: usize) {
-    let Some(_) = TempPostgres::shared("whatever_breaks_nothing_is_lost_and_nothing_repeated") else { return };
+    let Some(_) = TempPostgres::shared("whatever_breaks_nothing_is_lost_and_nothing_repeated") else {
+        return;
+    };
     println!("seed {seed}");
     let random = SeededEntropy::new(seed);
     let (database, standby) = Standby::pair(&SAFE).unwrap();
@@ -137,7 +139,8 @@ async fn broken(seed: u64, recipients: usize, callbacks: usize, breaks: usize) {
         front.lead_to(&cluster, (victim + 1) % 3);
         done.push((what, cluster.nodes[victim].name.clone()));
         println!("{what:?} {}", cluster.nodes[victim].name);
-        disturbed += usize::from(what != Break::SlowLink) * if matches!(what, Break::CrashDatabase | Break::Promote) { 3 } else { 1 };
+        disturbed += usize::from(what != Break::SlowLink)
+            * if matches!(what, Break::CrashDatabase | Break::Promote) { 3 } else { 1 };
         match what {
             Break::Kill => {
                 cluster.kill(victim);
@@ -211,7 +214,10 @@ async fn broken(seed: u64, recipients: usize, callbacks: usize, breaks: usize) {
     let unknown = sent_once(&sim, &url, &headers, recipients).await;
     let counters = serde_json::to_value(sim.counters(SAMPLE_APPID).unwrap()).unwrap();
     let ambiguous = usize::try_from(counters["ambiguous"].as_u64().unwrap()).unwrap();
-    println!("{done:?}: {unknown} unknown of {recipients}, {disturbed} nodes disturbed, {ambiguous} ambiguous faults; {}", finished["counts"]);
+    println!(
+        "{done:?}: {unknown} unknown of {recipients}, {disturbed} nodes disturbed, {ambiguous} ambiguous faults; {}",
+        finished["counts"]
+    );
     assert!(unknown <= 2 * CONCURRENCY * disturbed + ambiguous, "{unknown} unknown, {disturbed} disturbed");
 
     // Each event that was answered counts, once.
@@ -220,8 +226,10 @@ async fn broken(seed: u64, recipients: usize, callbacks: usize, breaks: usize) {
         (items.len() >= callbacks).then_some(items)
     })
     .await;
-    let granted: HashMap<&str, i64> =
-        granted.iter().map(|item| (item["openid"].as_str().unwrap(), item["balance"].as_i64().unwrap())).collect();
+    let granted: HashMap<&str, i64> = granted
+        .iter()
+        .map(|item| (item["openid"].as_str().unwrap(), item["balance"].as_i64().unwrap()))
+        .collect();
     let wrong: Vec<String> = (0..callbacks)
         .map(|number| openid("Callback", number))
         .filter(|openid| granted.get(openid.as_str()) != Some(&1))
@@ -263,7 +271,10 @@ async fn sent_once(sim: &Simulator, url: &str, headers: &[(&str, &str)], recipie
     assert_eq!(sizes[1], 0, "everybody had a grant");
     let taken: HashSet<String> =
         sim.accepted_sends(SAMPLE_APPID).unwrap().into_iter().map(|send| send.openid).collect();
-    assert!(lists["sent"].iter().all(|openid| taken.contains(openid)), "a list says what WeChat does not know of");
+    assert!(
+        lists["sent"].iter().all(|openid| taken.contains(openid)),
+        "a list says what WeChat does not know of"
+    );
     assert!(taken.iter().all(|openid| lists["sent"].contains(openid) || lists["unknown"].contains(openid)));
     sizes[2]
 }

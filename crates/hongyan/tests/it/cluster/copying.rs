@@ -54,14 +54,21 @@ async fn an_installation_moves_and_goes_on() {
     assert!(copied.status.success(), "{}", String::from_utf8_lossy(&copied.stderr));
     let report: serde_json::Value = serde_json::from_slice(&copied.stdout).unwrap();
     assert_eq!(report["equal"], true, "{report}");
-    let messages = report["compared"].as_array().unwrap().iter().find(|pair| pair["what"] == "message").unwrap();
+    let messages =
+        report["compared"].as_array().unwrap().iter().find(|pair| pair["what"] == "message").unwrap();
     assert_eq!((messages["from"].as_i64(), messages["to"].as_i64()), (Some(40), Some(40)));
     assert!(copy(&file, &target).status.success(), "once more says the same");
 
     // Somebody else's database is left alone.
     let other = format!("sqlite:{}", path.join("other.db").display());
     let mut made = command(&other);
-    assert!(made.args(["key", "create", "--name", "x", "--all-apps", "--scope", "read"]).output().unwrap().status.success());
+    assert!(
+        made.args(["key", "create", "--name", "x", "--all-apps", "--scope", "read"])
+            .output()
+            .unwrap()
+            .status
+            .success()
+    );
     let refused = copy(&other, &target);
     assert_eq!(refused.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("holds data already"), "{refused:?}");
@@ -73,7 +80,8 @@ async fn an_installation_moves_and_goes_on() {
         let message = call("GET", &format!("{base}/messages/{id}"), &headers, "").await;
         assert_eq!(message.status, 200, "{}", message.text);
     }
-    let body = json!({ "to": openids[0], "template_id": FEE, "data": { "thing8": "水费", "thing5": "请缴纳" } });
+    let body =
+        json!({ "to": openids[0], "template_id": FEE, "data": { "thing8": "水费", "thing5": "请缴纳" } });
     let reply = call("POST", &format!("{base}/messages"), &headers, body.to_string()).await;
     assert_eq!(reply.status, 202, "{}", reply.text);
     assert!(server.stop());

@@ -26,7 +26,6 @@ async fn even(cluster: &Cluster, ask: usize, names: &[&str]) -> Duration {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[expect(clippy::print_stdout, reason = "how long it took")]
 async fn lanes_are_dealt_out_as_nodes_come_and_go() {
     let Some(_) = TempPostgres::shared("lanes_are_dealt_out_as_nodes_come_and_go") else { return };
     let database = TempPostgres::start_tcp(&FAST).unwrap();
@@ -57,7 +56,10 @@ async fn lanes_are_dealt_out_as_nodes_come_and_go() {
     let status = cluster.run(0, &["cluster", "status"]);
     assert!(status.contains("node-1") && status.contains("node-2") && status.contains("alive"), "{status}");
     let view = cluster.look(0).await.unwrap();
-    assert_eq!((view["engine"].as_str(), view["lanes"].as_array().map(Vec::len)), (Some("postgres"), Some(64)));
+    assert_eq!(
+        (view["engine"].as_str(), view["lanes"].as_array().map(Vec::len)),
+        (Some("postgres"), Some(64))
+    );
 
     // A web node serves and holds nothing.
     let mut web = cluster.command(2);
