@@ -109,10 +109,11 @@ where app_id = $1";
 const COLUMNS: &str = "id, app_id, name, original_id, secret, callback_token, aes_key, callback_mode, callback_format, \
     api_base_url, alias, settings, created_at, updated_at, platform_appid, token_source";
 const END_PREVIOUS: &str = "delete from previous_keys where expires_at <= $2 or ($3 and app = (select id from app where app_id = $1))";
-/// Sealed as they are: a sealed value opens for its app, whichever table it stands in.
+/// Sealed as they are: a sealed value opens for its app, whichever table it stands in. Of two changes at once the second waits
+/// here, and retires what the first one wrote.
 const RETIRE: &str = "
 insert into previous_keys (app, callback_token, aes_key, callback_mode, platform_appid, retired_at, expires_at)
-select id, callback_token, aes_key, callback_mode, platform_appid, $2, $3 from app where app_id = $1";
+select id, callback_token, aes_key, callback_mode, platform_appid, $2, $3 from app where app_id = $1<<| for update>>";
 /// Somebody who tries keys in WeChat's form leaves a few; more would only cost time at every forged push.
 const FEW_PREVIOUS: &str = "
 delete from previous_keys where app = (select id from app where app_id = $1) and id not in

@@ -129,11 +129,12 @@ impl Store {
         self.writer
             .cold(move |db, _| {
                 Box::pin(async move {
-                    db::query("delete from session where operator = $1")
+                    // An operator before its sessions, everywhere: two that wait for each other would both fail.
+                    db::query("delete from operator where number = $1")
                         .bind(number)
                         .execute(&mut *db)
                         .await?;
-                    db::query("delete from operator where number = $1").bind(number).execute(db).await?;
+                    db::query("delete from session where operator = $1").bind(number).execute(db).await?;
                     Ok(())
                 })
             })
@@ -171,6 +172,11 @@ impl Store {
         self.writer
             .cold(move |db, _| {
                 Box::pin(async move {
+                    db::query("update operator set signed_in_at = $2 where number = $1")
+                        .bind(operator)
+                        .bind(now)
+                        .execute(&mut *db)
+                        .await?;
                     db::query("delete from session where expires_at <= $1")
                         .bind(now)
                         .execute(&mut *db)
@@ -182,13 +188,8 @@ impl Store {
                     .bind(operator)
                     .bind(now)
                     .bind(expires_at)
-                    .execute(&mut *db)
+                    .execute(db)
                     .await?;
-                    db::query("update operator set signed_in_at = $2 where number = $1")
-                        .bind(operator)
-                        .bind(now)
-                        .execute(db)
-                        .await?;
                     Ok(())
                 })
             })

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use domain::Millis;
 use domain::ledger::TemplateKind;
@@ -66,12 +67,35 @@ pub struct SyncedTemplate {
 }
 
 type Numbers = HashMap<(i64, String), i64>;
-type Kinds = HashMap<i64, TemplateKind>;
+
+/// Where several nodes write, each may sync the templates: what was read longer ago is read again.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// Numbers and kinds that were read before; forgotten whenever a transaction fails.
 #[derive(Default)]
 pub(crate) struct TemplateIds {
-    known: RwLock<(Numbers, Kinds)>,
+    known: RwLock<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    numbers: Numbers,
+    /// With whether it need not be read again. One that must be still answers whoever is in the midst of a batch: another lane's
+    /// failure must not turn a long-term template into a one-time one.
+    kinds: HashMap<i64, (TemplateKind, bool)>,
+    /// When it was last forgotten by age.
+    since: Option<Instant>,
+}
+
+impl Known {
+    fn forget(&mut self) {
+        self.numbers.clear();
+        self.kinds.values_mut().for_each(|kind| kind.1 = false);
+    }
+
+    fn is_old(&self) -> bool {
+        self.since.is_none_or(|since| since.elapsed() > FRESH)
+    }
 }
 
 const NUMBERS: &str = "
@@ -91,12 +115,13 @@ impl TemplateIds {
         db: &mut Db,
         wanted: Vec<(i64, String)>,
     ) -> Result<Numbers, StoreError> {
+        self.age(db.engine());
         let mut numbers = Numbers::new();
         let mut missing = Vec::new();
         {
             let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
             for key in wanted {
-                match known.0.get(&key) {
+                match known.numbers.get(&key) {
                     Some(number) => drop(numbers.insert(key, *number)),
                     None => missing.push(key),
                 }
@@ -114,10 +139,12 @@ impl TemplateIds {
             }
             for row in db::query(NUMBERS).bind(&wanted).fetch_all(&mut *db).await? {
                 let key: (i64, String) = (row.try_get(0)?, row.try_get(1)?);
-                let number = row.try_get(2)?;
+                let (number, kind) = (row.try_get(2)?, kind(row.try_get(3)?));
                 // Where several write at once, one that is made here is remembered when it is found committed.
                 if !create || db.engine() == Engine::Sqlite {
-                    self.learn(key.clone(), number, kind(row.try_get(3)?));
+                    self.learn(key.clone(), number, kind);
+                } else {
+                    self.learn_for_now(number, kind);
                 }
                 numbers.insert(key, number);
             }
@@ -132,9 +159,11 @@ impl TemplateIds {
         db: &mut Db,
         numbers: impl Iterator<Item = i64>,
     ) -> Result<(), StoreError> {
+        self.age(db.engine());
         let missing: Vec<i64> = {
             let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-            let unread: BTreeSet<i64> = numbers.filter(|number| !known.1.contains_key(number)).collect();
+            let is_read = |number: &i64| known.kinds.get(number).is_some_and(|kind| kind.1);
+            let unread: BTreeSet<i64> = numbers.filter(|number| !is_read(number)).collect();
             unread.into_iter().collect()
         };
         if missing.is_empty() {
@@ -148,18 +177,38 @@ impl TemplateIds {
 
     fn learn(&self, key: (i64, String), number: i64, kind: TemplateKind) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        known.1.insert(number, kind);
-        known.0.insert(key, number);
+        known.kinds.insert(number, (kind, true));
+        known.numbers.insert(key, number);
+    }
+
+    /// The kind of one that may never be committed, for this pass.
+    fn learn_for_now(&self, number: i64, kind: TemplateKind) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if known.kinds.get(&number).is_none_or(|known| !known.1) {
+            known.kinds.insert(number, (kind, false));
+        }
+    }
+
+    /// Forgets what is old; a file's only writer sees by itself that somebody else wrote.
+    fn age(&self, engine: Engine) {
+        if engine == Engine::Sqlite || !self.known.read().unwrap_or_else(PoisonError::into_inner).is_old() {
+            return;
+        }
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if known.is_old() {
+            known.forget();
+            known.since = Some(Instant::now());
+        }
     }
 
     /// Whether grants of a template are counted; what nobody has read yet counts as one-time.
     pub(crate) fn kind(&self, number: i64) -> TemplateKind {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.1.get(&number).copied().unwrap_or(TemplateKind::OneTime)
+        known.kinds.get(&number).map_or(TemplateKind::OneTime, |kind| kind.0)
     }
 
     pub(crate) fn forget(&self) {
-        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Default::default();
+        self.known.write().unwrap_or_else(PoisonError::into_inner).forget();
     }
 }
 
@@ -191,12 +240,21 @@ impl Store {
     pub async fn sync_templates(
         &self,
         app: i64,
-        read: Vec<SyncedTemplate>,
+        mut read: Vec<SyncedTemplate>,
         now: Millis,
     ) -> Result<Vec<Drift>, StoreError> {
         self.writer
             .cold(move |db, context| {
                 Box::pin(async move {
+                    if db.engine() == Engine::Postgres {
+                        // One sync of an app after the other: what the first found is no news to the second. In the order in
+                        // which events make theirs, so that the two never wait for each other.
+                        db::query("select id from app where id = $1 for no key update")
+                            .bind(app)
+                            .fetch_optional(&mut *db)
+                            .await?;
+                        read.sort_by(|a, b| a.template_id.cmp(&b.template_id));
+                    }
                     let mut before = HashMap::new();
                     for row in db::query_as::<(String, String, Option<i64>, i64)>(
                         "select template_id, fields, gone_at, id from template where app = $1 and synced_at is not null",

@@ -377,7 +377,7 @@ impl Store {
         rows.iter().map(|row| Ok(DueDelivery { event: event(row)?, attempts: row.try_get(5)? })).collect()
     }
 
-    /// Keeps what became of deliveries, and of their endpoint.
+    /// Keeps what became of deliveries, and of their endpoint. Where two have tried at once, what is delivered stays so.
     ///
     /// # Errors
     /// Where the database is away: then they are made again.
@@ -388,7 +388,7 @@ impl Store {
                     for one in tried {
                         db::query(
                             "update webhook_delivery set state = $3, attempts = attempts + 1, last_at = $4, last_status = $5,
-                                 last_error = $6, due_at = $7 where webhook = $1 and event = $2",
+                                 last_error = $6, due_at = $7 where webhook = $1 and event = $2 and (state = 1 or $3 = 2)",
                         )
                         .bind(one.webhook)
                         .bind(one.event)
@@ -510,20 +510,32 @@ impl Store {
         self.writer
             .cold_bulk(move |db, _| {
                 Box::pin(async move {
-                    let last: Option<i64> = db::query_scalar(
-                        "select max(x.number) from (select number from webhook_event where created_at < $1 order by number limit $2) x",
+                    // The lowest numbers are the oldest, but for a moment: nobody reads all events to find that out.
+                    let old: Vec<i64> = db::query_scalar(
+                        "select x.number from (select number, created_at from webhook_event order by number limit $2) x
+                         where x.created_at < $1",
                     )
                     .bind(before)
                     .bind(limit)
-                    .fetch_one(&mut *db)
+                    .fetch_all(&mut *db)
                     .await?;
-                    let Some(last) = last else { return Ok(0) };
-                    db::query("delete from webhook_delivery where event <= $1").bind(last).execute(&mut *db).await?;
-                    let gone = db::query("delete from webhook_event where number <= $1 and created_at < $2")
-                        .bind(last)
-                        .bind(before)
-                        .execute(db)
-                        .await?;
+                    if old.is_empty() {
+                        return Ok(0);
+                    }
+                    let batch = json(&old)?;
+                    db::query(
+                        "delete from webhook_delivery where (webhook, event) in
+                             (select w.number, b.number from [$1 each: number int8] b cross join webhook w)",
+                    )
+                    .bind(&batch)
+                    .execute(&mut *db)
+                    .await?;
+                    let gone = db::query(
+                        "delete from webhook_event where number in (select b.number from [$1 each: number int8] b)",
+                    )
+                    .bind(batch)
+                    .execute(db)
+                    .await?;
                     Ok(gone.rows_affected())
                 })
             })
@@ -541,10 +553,11 @@ fn event(row: &Row) -> Result<Event, StoreError> {
     })
 }
 
-/// An endpoint takes a kind by its name, by its sort (`message.*`), or all (`*`).
+/// An endpoint takes a kind by its name, by its sort (`message.*`), or all (`*`). Of two that share at once each takes other
+/// events.
 async fn share(db: &mut Db, now: Millis, limit: i64) -> Result<usize, StoreError> {
     let new: Vec<i64> = db::query_scalar(
-        "select number from webhook_event where created_at is null order by number limit $1",
+        "select number from webhook_event where created_at is null order by number limit $1<<| for update skip locked>>",
     )
     .bind(limit)
     .fetch_all(&mut *db)
@@ -563,9 +576,11 @@ async fn share(db: &mut Db, now: Millis, limit: i64) -> Result<usize, StoreError
     .bind(now)
     .execute(&mut *db)
     .await?;
+    // By endpoint, as the key of deliveries is; a cross join keeps its order.
     db::query(
         "delete from webhook_event where number in (select b.number from [$1 each: number int8] b)
-         and not exists (select 1 from webhook_delivery d where d.event = webhook_event.number)",
+         and not exists (select 1 from webhook w cross join webhook_delivery d
+             where d.webhook = w.number and d.event = webhook_event.number)",
     )
     .bind(&batch)
     .execute(&mut *db)

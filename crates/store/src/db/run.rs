@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgArguments;
 use sqlx::sqlite::SqliteArguments;
@@ -16,11 +17,18 @@ use crate::postgres::fault;
 /// How long a reading of PostgreSQL may take: a link that swallows what is sent never says so.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Something that runs statements.
+/// Something that runs statements. Its futures are boxed: there are hundreds of places that wait for one, and each would carry
+/// (and the compiler would build into it) all that either engine's driver does.
 pub(crate) trait Runs: Sized + Send {
-    fn rows(self, query: Query<'_>) -> impl Future<Output = Result<Vec<Row>, sqlx::Error>> + Send;
-    fn row(self, query: Query<'_>) -> impl Future<Output = Result<Option<Row>, sqlx::Error>> + Send;
-    fn execute(self, query: Query<'_>) -> impl Future<Output = Result<u64, sqlx::Error>> + Send;
+    fn rows<'a>(self, query: Query<'a>) -> BoxFuture<'a, Result<Vec<Row>, sqlx::Error>>
+    where
+        Self: 'a;
+    fn row<'a>(self, query: Query<'a>) -> BoxFuture<'a, Result<Option<Row>, sqlx::Error>>
+    where
+        Self: 'a;
+    fn execute<'a>(self, query: Query<'a>) -> BoxFuture<'a, Result<u64, sqlx::Error>>
+    where
+        Self: 'a;
 }
 
 /// A connection that writes, or one that was taken to read several times.
@@ -85,31 +93,43 @@ impl Db {
 }
 
 impl Runs for &mut Db {
-    async fn rows(self, query: Query<'_>) -> Result<Vec<Row>, sqlx::Error> {
-        match self {
-            Db::Sqlite(db) => sqlite_rows(db, query).await,
-            Db::SqliteReader(db) => sqlite_rows(db, query).await,
-            Db::Postgres(session) => session.rows(query).await,
-        }
-    }
-
-    async fn row(self, query: Query<'_>) -> Result<Option<Row>, sqlx::Error> {
-        match self {
-            Db::Sqlite(db) => sqlite_row(&mut *db, query).await,
-            Db::SqliteReader(db) => sqlite_row(db, query).await,
-            Db::Postgres(session) => Ok(session.rows(query).await?.into_iter().next()),
-        }
-    }
-
-    async fn execute(self, query: Query<'_>) -> Result<u64, sqlx::Error> {
-        match self {
-            Db::Sqlite(db) => {
-                let done = sqlite(&query).execute(db).await?;
-                Ok(done.rows_affected())
+    fn rows<'a>(self, query: Query<'a>) -> BoxFuture<'a, Result<Vec<Row>, sqlx::Error>>
+    where
+        Self: 'a,
+    {
+        Box::pin(async move {
+            match self {
+                Db::Sqlite(db) => sqlite_rows(db, query).await,
+                Db::SqliteReader(db) => sqlite_rows(db, query).await,
+                Db::Postgres(session) => session.rows(query).await,
             }
-            Db::SqliteReader(db) => Ok(sqlite(&query).execute(&mut **db).await?.rows_affected()),
-            Db::Postgres(session) => session.execute(query).await,
-        }
+        })
+    }
+
+    fn row<'a>(self, query: Query<'a>) -> BoxFuture<'a, Result<Option<Row>, sqlx::Error>>
+    where
+        Self: 'a,
+    {
+        Box::pin(async move {
+            match self {
+                Db::Sqlite(db) => sqlite_row(db, query).await,
+                Db::SqliteReader(db) => sqlite_row(db, query).await,
+                Db::Postgres(session) => Ok(session.rows(query).await?.into_iter().next()),
+            }
+        })
+    }
+
+    fn execute<'a>(self, query: Query<'a>) -> BoxFuture<'a, Result<u64, sqlx::Error>>
+    where
+        Self: 'a,
+    {
+        Box::pin(async move {
+            match self {
+                Db::Sqlite(db) => Ok(sqlite(&query).execute(db).await?.rows_affected()),
+                Db::SqliteReader(db) => Ok(sqlite(&query).execute(&mut **db).await?.rows_affected()),
+                Db::Postgres(session) => session.execute(query).await,
+            }
+        })
     }
 }
 
@@ -187,28 +207,41 @@ impl Readers {
 }
 
 impl Runs for &Readers {
-    async fn rows(self, query: Query<'_>) -> Result<Vec<Row>, sqlx::Error> {
-        match self {
-            Readers::Sqlite(pool) => {
-                let rows = sqlite(&query).fetch_all(pool).await?;
-                Ok(rows.into_iter().map(Row::Sqlite).collect())
+    fn rows<'a>(self, query: Query<'a>) -> BoxFuture<'a, Result<Vec<Row>, sqlx::Error>>
+    where
+        Self: 'a,
+    {
+        Box::pin(async move {
+            match self {
+                Readers::Sqlite(pool) => {
+                    let rows = sqlite(&query).fetch_all(pool).await?;
+                    Ok(rows.into_iter().map(Row::Sqlite).collect())
+                }
+                Readers::Postgres(pool) => {
+                    let mut session = Session::new(pool.acquire().await?);
+                    patiently(&mut session, query).await
+                }
             }
-            Readers::Postgres(pool) => {
-                let mut session = Session::new(pool.acquire().await?);
-                patiently(&mut session, query).await
-            }
-        }
+        })
     }
 
-    async fn row(self, query: Query<'_>) -> Result<Option<Row>, sqlx::Error> {
-        match self {
-            Readers::Sqlite(pool) => Ok(sqlite(&query).fetch_optional(pool).await?.map(Row::Sqlite)),
-            Readers::Postgres(_) => Ok(self.rows(query).await?.into_iter().next()),
-        }
+    fn row<'a>(self, query: Query<'a>) -> BoxFuture<'a, Result<Option<Row>, sqlx::Error>>
+    where
+        Self: 'a,
+    {
+        Box::pin(async move {
+            match self {
+                Readers::Sqlite(pool) => Ok(sqlite(&query).fetch_optional(pool).await?.map(Row::Sqlite)),
+                Readers::Postgres(_) => Ok(self.rows(query).await?.into_iter().next()),
+            }
+        })
     }
 
-    async fn execute(self, query: Query<'_>) -> Result<u64, sqlx::Error> {
-        Ok(self.rows(query).await?.len() as u64)
+    fn execute<'a>(self, query: Query<'a>) -> BoxFuture<'a, Result<u64, sqlx::Error>>
+    where
+        Self: 'a,
+    {
+        Box::pin(async move { Ok(self.rows(query).await?.len() as u64) })
     }
 }
 
