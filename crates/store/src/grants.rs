@@ -41,13 +41,19 @@ pub enum Written {
 
 /// The newest entry of an account that took its last grant.
 const SPENT: &str = "
-select l.id, l.openid, l.act_at from (select * from ledger where id < $1 order by id desc limit $2) l
+select l.id, l.openid, l.act_at from <<(select * from ledger where id < $1 order by id desc limit $2) l|
+    (select x.* from lane a cross join lateral (
+        select * from ledger e where e.lane = a.id and e.id < $1 order by e.id desc limit $2) x
+     order by x.id desc limit $2) l>>
 join subscription s on s.lane = l.lane and s.template = l.template and s.openid = l.openid
 where l.template = $3 and l.written_at >= $4 and l.balance = 0 and l.delta < 0 and s.last_entry = l.id and s.balance = 0
     and s.status <> $5
 order by l.id desc";
 const OLDEST: &str = "
-select min(id), min(written_at), count(*) from (select id, written_at from ledger where id < $1 order by id desc limit $2) page";
+select min(l.id), min(l.written_at), count(*) from <<(select * from ledger where id < $1 order by id desc limit $2) l|
+    (select x.* from lane a cross join lateral (
+        select * from ledger e where e.lane = a.id and e.id < $1 order by e.id desc limit $2) x
+     order by x.id desc limit $2) l>>";
 
 /// Whoever spent the last grant, and when; where the next page begins.
 pub type Spent = (Vec<(String, Millis)>, Option<i64>);

@@ -145,7 +145,11 @@ impl Store {
     ) -> Result<Vec<(String, String, StoredEntry)>, StoreError> {
         let statement = "
             select l.id, l.kind, l.reason, l.delta, l.balance, l.act_at, l.written_at, l.reference, l.note, l.openid, t.template_id, l.author
-            from ledger l join template t on t.id = l.template
+            from <<ledger l|(select x.* from lane a cross join lateral (
+                select e.* from ledger e where e.lane = a.id and e.id > $2
+                    and e.template in (select p.id from template p where p.app = $1)
+                order by e.id limit $3) x order by x.id limit $3) l>>
+            join template t on t.id = l.template
             where l.id > $2 and t.app = $1 order by l.id limit $3";
         let rows = db::query(statement).bind(app).bind(after).bind(limit).fetch_all(&self.readers).await?;
         rows.iter().map(|row| Ok((row.try_get(9)?, row.try_get(10)?, accounts::stored_entry(row)?))).collect()

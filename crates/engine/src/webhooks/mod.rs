@@ -93,7 +93,8 @@ async fn deliver(shared: &Shared, poster: &Poster, webhook: Webhook, due: Vec<Du
     let robot = Form::of(&webhook) != Form::Standard;
     // A robot is told of all at once.
     for few in due.chunks(if robot { due.len() } else { AT_ONCE }) {
-        if shared.stop.is_cancelled() {
+        // Another node may have got the duty meanwhile, and delivers the rest.
+        if shared.stop.is_cancelled() || !shared.lanes.on_duty(&shared.service, "webhooks") {
             return;
         }
         let tried: Vec<DeliveryTried> = if robot {
