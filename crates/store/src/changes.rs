@@ -275,7 +275,7 @@ async fn change(
             .execute(&mut *db)
             .await?;
         db::query("insert into ready (lane, queue, due_at, id, expire_at) values ($1, $2, $3, $4, $5)")
-            .bind(i64::from(lane))
+            .bind(lane)
             .bind(queue)
             .bind(now)
             .bind(id.0.as_bytes().as_slice())
@@ -283,7 +283,7 @@ async fn change(
             .execute(&mut *db)
             .await?;
         db::query("insert into reserved (lane, template, openid, id) values ($1, $2, $3, $4) on conflict do nothing")
-            .bind(i64::from(lane)).bind(template).bind(openid).bind(id.0.as_bytes().as_slice())
+            .bind(lane).bind(template).bind(openid).bind(id.0.as_bytes().as_slice())
             .execute(db)
             .await?;
     } else if matches!(before.state, State::Sending | State::Unknown) {

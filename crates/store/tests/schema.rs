@@ -55,7 +55,8 @@ async fn postgres(url: &str) -> Tables {
     let mut db = PgConnection::connect(url).await.unwrap();
     sqlx::migrate!("migrations/postgres").run(&mut db).await.unwrap();
     let columns = "select table_name::text, column_name::text, data_type::text, is_nullable = 'YES' from information_schema.columns
-        where table_schema = 'public' and table_name not like '\\_sqlx%' order by table_name, ordinal_position";
+        where table_schema = 'public' and table_name not like '\\_sqlx%'
+          and not (select relispartition from pg_class where oid = table_name::regclass) order by table_name, ordinal_position";
     let mut tables = Tables::new();
     for row in sqlx::query(columns).fetch_all(&mut db).await.unwrap() {
         let columns = tables.entry(row.get(0)).or_default();

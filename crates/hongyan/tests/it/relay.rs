@@ -115,10 +115,11 @@ async fn a_failing_server_is_tried_again_and_never_after_it_took_a_push() {
     let waits = |status: i64, attempts: i64| {
         let world = &world;
         async move {
-            until("the mark of a failure", || async {
+            until("the verdict and the mark of a failure", || async {
                 let row = newest(world).await;
                 let relay = &row["relay"];
-                (relay["last_status"] == status && relay["attempts"] == attempts).then_some(row.clone())
+                let failed = relay["last_status"] == status && relay["attempts"] == attempts;
+                (failed && !row["verdict"].is_null()).then_some(row.clone())
             })
             .await
         }
