@@ -122,7 +122,7 @@ impl Store {
             .bind(before)
             .bind(verdict.map(Verdict::code))
             .bind(limit)
-            // Without an edge, before every id; a bound that may be missing would be none for the index.
+            // Without an edge, before every id: SQLite makes no bound of one that may be missing, and would read on to the oldest row.
             .bind(edge.as_deref().unwrap_or_default())
             .fetch_all(&self.readers)
             .await?;

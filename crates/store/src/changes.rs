@@ -18,6 +18,9 @@ use crate::messages::StoredMessage;
 /// A place in the ready table.
 pub type ReadyKey = (i64, i64, i64, Vec<u8>);
 
+/// Messages that are ended in one turn of a lane: each takes several statements, and whoever else writes there waits.
+const PER_TURN: usize = 128;
+
 /// 4: the outcome `unknown`.
 const KEEP_ATTEMPT: &str = "
 insert into attempt (lane, message, number, at, errcode, errmsg, ambiguous)
@@ -188,7 +191,7 @@ impl Store {
         Ok(skipped)
     }
 
-    /// Messages to be changed in one transaction each: all on a file, those of one lane on a shared database.
+    /// Messages to be changed in one transaction each: all on a file, some of one lane on a shared database.
     fn parts(&self, ids: Vec<MessageId>) -> Vec<Vec<MessageId>> {
         if ids.is_empty() {
             return Vec::new();
@@ -200,7 +203,7 @@ impl Store {
         for id in ids {
             parts.entry(id.lane()).or_default().push(id);
         }
-        parts.into_values().collect()
+        parts.values().flat_map(|part| part.chunks(PER_TURN)).map(<[_]>::to_vec).collect()
     }
 
     /// Waits until a message has left `queued` and `sending`, or the time is over; gives what it is then.

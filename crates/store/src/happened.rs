@@ -139,9 +139,8 @@ impl Store {
     /// # Errors
     /// Where the database is away.
     pub async fn popups_since(&self, app: i64, since: Millis) -> Result<bool, StoreError> {
-        // Not `exists`: where there is none, PostgreSQL would look for it in the whole table.
         let query = db::query_scalar(
-            "select max(hour) is not null from happened where app = $1 and hour >= $2 and what in ($3, $4)",
+            "select exists (select 1 from happened where app = $1 and hour >= $2 and what in ($3, $4))",
         );
         let query = query.bind(app).bind(since.div_euclid(HOUR).max(1));
         Ok(query.bind(What::Accept.code()).bind(What::Reject.code()).fetch_one(&self.readers).await?)
