@@ -45,7 +45,7 @@ on conflict (app, hour, template, what, shard) do update set n = happened.n + ex
 const ADD_MESSAGES: &str = "
 insert into happened (app, hour, template, what, shard, n)
 select m.app, $2, m.template, b.what, $3, count(*) from [$1: id id, what int2] b
-join message m on m.id = b.id{m} where true group by m.app, m.template, b.what
+join message m on m.id = b.id{m.id} where true group by m.app, m.template, b.what
 on conflict (app, hour, template, what, shard) do update set n = happened.n + excluded.n";
 const LATER: &str = "
 insert into happened (app, hour, template, what, shard, n)

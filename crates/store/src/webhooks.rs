@@ -143,7 +143,7 @@ const MESSAGE_EVENTS: &str = "
 insert into webhook_event (app, kind, body)
 select m.app, b.kind, <<json_object|cast(json_build_object>>('message_id', b.told, 'state', b.state, 'to', m.openid, 'template', m.template,
     'campaign', case when m.queue >= 1099511627776 then m.queue - 1099511627776 end)<<| as text)>>
-from [$1: id id, kind text, told text, state text] b join message m on m.id = b.id{m}";
+from [$1: id id, kind text, told text, state text] b join message m on m.id = b.id{m.id}";
 const READ: &str = "
 select number, id, app, url, events, note, secret, previous_secret, previous_until, enabled, disabled_because, failing_since,
     created_by, created_at, form, sealed_url from webhook";

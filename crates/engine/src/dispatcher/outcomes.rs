@@ -14,11 +14,12 @@ use super::call::Finished;
 use crate::Shared;
 
 const BATCH: usize = 1_024;
-/// So many at once are a stream, not a few single messages: then it pays to wait for more of them.
-const STREAM: usize = 8;
-/// Of a stream so many are written together, and so long at most is waited for them.
+/// So many armed and in flight are a stream, not a few single messages: then it pays to wait for more outcomes.
+const STREAM: usize = 64;
+/// Of a stream a quarter is written together, at most so many, and so long at most is waited for them: as much again is armed
+/// meanwhile, so that no slot stands empty where WeChat is 50 ms away.
 const FULL: usize = 256;
-const LINGER: Duration = Duration::from_millis(5);
+const LINGER: Duration = Duration::from_millis(20);
 const AGAIN: Duration = Duration::from_millis(200);
 
 pub(super) async fn run(
@@ -78,7 +79,11 @@ async fn linger(
     outstanding: &AtomicUsize,
 ) {
     let deadline = tokio::time::Instant::now() + LINGER;
-    while batch.len() >= STREAM && batch.len() < FULL.min(outstanding.load(Ordering::Relaxed) / 2) {
+    loop {
+        let under_way = outstanding.load(Ordering::Relaxed);
+        if under_way < STREAM || batch.len() >= FULL.min(under_way / 4) {
+            return;
+        }
         let more = finished.recv_many(batch, BATCH - batch.len());
         if !matches!(tokio::time::timeout_at(deadline, more).await, Ok(more) if more > 0) {
             return;

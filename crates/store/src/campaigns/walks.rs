@@ -23,7 +23,7 @@ delete from ready where lane = $1 and queue = $2 and (due_at, id) in
     (select b.due_at, b.id from [$3: due_at int8, id id] b)";
 const WRITE: &str = "
 update message_state as s set state = b.state, outcome = b.outcome, receipt = b.receipt, cancel_requested = b.wish, reason = b.reason
-from [$1: id id, state int2, outcome int2, receipt int2, wish boolean, reason text] b where s.id = b.id{s}";
+from [$1: id id, state int2, outcome int2, receipt int2, wish boolean, reason text] b where s.id = b.id{s.id}";
 
 const STANDS: &str = "
 select l.resent_to, l.first_id, l.last_id, c.resend from campaign_lane l join campaign c on c.number = l.campaign
@@ -40,7 +40,7 @@ on conflict do nothing";
 const AGAIN: &str = "
 update message_state as s set state = b.state, outcome = b.outcome, receipt = null, cancel_requested = false, reason = null, due_at = $2,
     errcode = null, errmsg = null, msgid = null, receipt_at = null, receipt_code = null, receipt_status = null
-from [$1: id id, state int2, outcome int2] b where s.id = b.id{s}";
+from [$1: id id, state int2, outcome int2] b where s.id = b.id{s.id}";
 const LIVES: &str = "
 update message set expire_at = $2 where id in (select b.id from [$1: id id] b){message}";
 const REQUEUE: &str = "

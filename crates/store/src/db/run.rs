@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use serde_json::value::RawValue;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgArguments;
 use sqlx::sqlite::SqliteArguments;
@@ -300,7 +301,7 @@ fn postgres<'q>(
     lane: Option<u16>,
 ) -> Result<sqlx::query::Query<'q, Postgres, PgArguments>, sqlx::Error> {
     let text = text::of(Engine::Postgres, &query.sql);
-    let (wants_lane, takes_json) = (text.wants_lane, text.takes_json);
+    let (wants_lane, wants_ids, takes_json) = (text.wants_lane, text.wants_ids, text.takes_json);
     let mut built = sqlx::query(safe(text));
     for value in &query.values {
         built = match value {
@@ -327,7 +328,27 @@ fn postgres<'q>(
         let lane = lane.ok_or_else(|| sqlx::Error::Protocol("a statement of one lane, without it".into()))?;
         built = built.bind(i16::try_from(lane).unwrap_or(i16::MAX));
     }
+    if let Some(place) = wants_ids {
+        built = built.bind(ids(query.values.first(), place)?);
+    }
     Ok(built)
+}
+
+/// The ids that a batch names.
+fn ids(batch: Option<&Value<'_>>, place: Option<usize>) -> Result<Vec<Vec<u8>>, sqlx::Error> {
+    let Some(Value::Text(batch)) = batch else { return Ok(Vec::new()) };
+    let wrong = |error| sqlx::Error::Encode(Box::new(error));
+    let read = |value: &RawValue| hex::decode(value.get().trim_matches('"')).ok();
+    Ok(match place {
+        Some(at) => {
+            let rows: Vec<Vec<&RawValue>> = serde_json::from_str(batch).map_err(wrong)?;
+            rows.iter().filter_map(|row| read(row.get(at)?)).collect()
+        }
+        None => {
+            let rows: Vec<&RawValue> = serde_json::from_str(batch).map_err(wrong)?;
+            rows.into_iter().filter_map(read).collect()
+        }
+    })
 }
 
 /// PostgreSQL keeps no NUL in a text, neither as it is nor as JSON writes it.

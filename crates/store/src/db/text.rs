@@ -3,7 +3,8 @@
 //! - `[$1: lane int2, id id, at int8]` is the batch in `$1`, a JSON array of arrays, as a table of typed columns
 //!   (`[$1 each: id id]` of a plain array). Types are PostgreSQL's; `id` is 16 bytes in hex, `bytes` any in hex, `json` stays JSON.
 //! - `{s}` says that `s` is of the batch's one lane: ` and s.lane = …` on PostgreSQL, whose tables are led by it; nothing on
-//!   SQLite, whose batches take all lanes at once.
+//!   SQLite, whose batches take all lanes at once. `{s.id}` says too that `s.id` is one of the ids of `$1`: known when it plans,
+//!   PostgreSQL looks into the partitions of these only, and finds their rows by their keys and not by comparing all with all.
 //! - `<<sqlite|postgres>>` is whatever else differs.
 
 use std::borrow::Cow;
@@ -24,6 +25,8 @@ pub(crate) struct Text {
     pub(crate) sql: Cow<'static, str>,
     /// Whether the batch's lane is its last value.
     pub(crate) wants_lane: bool,
+    /// Whether the batch's ids are given after it, and where in its rows they stand; nowhere where each row is one.
+    pub(crate) wants_ids: Option<Option<usize>>,
     /// Whether a value is read as JSON by the database.
     pub(crate) takes_json: bool,
 }
@@ -50,7 +53,8 @@ pub(crate) fn of(engine: Engine, sql: &Cow<'static, str>) -> Cow<'static, Text> 
 fn translate(engine: Engine, sql: &str) -> Text {
     let mut out = String::with_capacity(sql.len() * 2);
     let lane = highest(sql) + 1;
-    let mut wants_lane = false;
+    let (mut wants_lane, mut wants_ids) = (false, None);
+    let mut ids = None;
     let mut rest = sql;
     while let Some(at) = rest.find(['[', '{', '<']) {
         out.push_str(&rest[..at]);
@@ -59,11 +63,17 @@ fn translate(engine: Engine, sql: &str) -> Text {
             within(rest, "[", "]").filter(|(inner, _)| inner.starts_with('$'))
         {
             batch(engine, inner, &mut out);
+            ids = ids.or_else(|| place_of_ids(inner));
             after
-        } else if let Some((alias, after)) = within(rest, "{", "}").filter(|(alias, _)| is_name(alias)) {
+        } else if let Some((mark, after)) = within(rest, "{", "}").filter(|(mark, _)| is_mark(mark)) {
             if engine == Engine::Postgres {
                 wants_lane = true;
+                let (alias, column) = mark.split_once('.').unwrap_or((mark, ""));
                 let _ = write!(out, " and {alias}.lane = ${lane}");
+                if !column.is_empty() {
+                    wants_ids = ids;
+                    let _ = write!(out, " and {mark} = any(${})", lane + 1);
+                }
             }
             after
         } else if let Some((inner, after)) = within(rest, "<<", ">>") {
@@ -77,7 +87,7 @@ fn translate(engine: Engine, sql: &str) -> Text {
     }
     out.push_str(rest);
     let takes_json = out.contains("::jsonb");
-    Text { sql: Cow::Owned(out), wants_lane, takes_json }
+    Text { sql: Cow::Owned(out), wants_lane, wants_ids, takes_json }
 }
 
 fn within<'t>(text: &'t str, open: &str, close: &str) -> Option<(&'t str, &'t str)> {
@@ -85,8 +95,15 @@ fn within<'t>(text: &'t str, open: &str, close: &str) -> Option<(&'t str, &'t st
 }
 
 /// What may stand in a mark of a lane; braces in JSON are something else.
-fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+fn is_mark(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_lowercase() || matches!(c, '_' | '.'))
+}
+
+/// Where the ids of a batch stand: its first column of that kind, or each value.
+fn place_of_ids(inner: &str) -> Option<Option<usize>> {
+    let (source, columns) = inner.split_once(':')?;
+    let at = columns.split(',').position(|column| column.trim().ends_with(" id"))?;
+    Some((!source.ends_with(" each")).then_some(at))
 }
 
 /// The highest number of a parameter.
@@ -125,7 +142,8 @@ fn batch(engine: Engine, inner: &str, out: &mut String) {
     let _ = match (engine, each) {
         (Engine::Sqlite, true) => write!(out, " from json_each({parameter}))"),
         (Engine::Sqlite, false) => write!(out, " from (select value v from jsonb_each({parameter})))"),
-        (Engine::Postgres, _) => write!(out, " from jsonb_array_elements({parameter}::jsonb) v)"),
+        // `offset 0`: read once, not anew for each row that is compared with it.
+        (Engine::Postgres, _) => write!(out, " from jsonb_array_elements({parameter}::jsonb) v offset 0)"),
     };
 }
 
@@ -159,12 +177,18 @@ mod tests {
         assert_eq!(
             postgres.sql,
             "delete from ready where id in (select b.id from (select (v->>0)::int2 as lane, decode(v->>1, 'hex') as id \
-             from jsonb_array_elements($1::jsonb) v) b) and x < $2  and ready.lane = $3 b"
+             from jsonb_array_elements($1::jsonb) v offset 0) b) and x < $2  and ready.lane = $3 b"
         );
+        let ids = translate(Engine::Postgres, "select 1 from [$1: at int8, id id] b join s on s.id = b.id{s.id}");
+        assert_eq!(ids.wants_ids, Some(Some(1)));
+        assert!(ids.sql.ends_with(" on s.id = b.id and s.lane = $2 and s.id = any($3)"), "{}", ids.sql);
+        let each = "select 1 from [$1 each: id id] b join s on s.id = b.id{s.id}";
+        assert_eq!(translate(Engine::Postgres, each).wants_ids, Some(None));
+        assert!(translate(Engine::Sqlite, each).sql.ends_with(" on s.id = b.id"));
         let plain = "select a from b where c < $1 and d <> $2";
         assert_eq!(
             translate(Engine::Postgres, plain),
-            Text { sql: plain.into(), wants_lane: false, takes_json: false }
+            Text { sql: plain.into(), wants_lane: false, wants_ids: None, takes_json: false }
         );
     }
 }

@@ -143,7 +143,7 @@ pub enum Appended {
 const INSERT: &str = "
 insert into inbox (id, lane, app, event_at, digest, received_at, kind, openid, pushes, verdict, reason, applied_at, body)";
 const AGAIN: &str = "
-update inbox set pushes = pushes + b.again from [$1: id id, again int8] b where inbox.id = b.id{inbox}";
+update inbox set pushes = pushes + b.again from [$1: id id, again int8] b where inbox.id = b.id{inbox.id}";
 /// Rows that nobody will apply take their identity here; one that was there before makes the row a duplicate.
 const IDENTIFY: &str = "
 insert into identity (event_at, lane, digest, inbox)

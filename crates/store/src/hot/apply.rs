@@ -118,17 +118,17 @@ pub enum Application {
 const IDENTIFY: &str = "
 insert into identity (event_at, lane, digest, inbox)
 select event_at, lane, digest, id from inbox
-where id in (select b.id from [$1 each: id id] b) and verdict is null{inbox} order by 1, 2, 3
+where id in (select b.id from [$1 each: id id] b) and verdict is null{inbox.id} order by 1, 2, 3
 on conflict do nothing";
 /// The rows that wait, and whose identity they have.
 const WAITING: &str = "
 select i.id, d.inbox from inbox i join identity d on d.event_at = i.event_at and d.lane = i.lane and d.digest = i.digest{d}
-where i.id in (select b.id from [$1 each: id id] b) and i.verdict is null{i}";
+where i.id in (select b.id from [$1 each: id id] b) and i.verdict is null{i.id}";
 const COUNT_UP: &str = "
-update inbox set pushes = pushes + 1 where id in (select b.id from [$1 each: id id] b){inbox}";
+update inbox set pushes = pushes + 1 where id in (select b.id from [$1 each: id id] b){inbox.id}";
 const MARK: &str = "
 update inbox set verdict = b.verdict, reason = b.reason, effects = b.effects, applied_at = b.applied_at
-from [$1: id id, verdict int2, reason text, effects text, applied_at int8] b where inbox.id = b.id{inbox}";
+from [$1: id id, verdict int2, reason text, effects text, applied_at int8] b where inbox.id = b.id{inbox.id}";
 /// Reports may come late and out of order.
 const REPORTED: &str = "
 insert into reported (lane, template, openid, accepted, at)
@@ -138,7 +138,7 @@ on conflict (lane, template, openid) do update set accepted = excluded.accepted,
 const RECEIVE: &str = "
 update message_state as s set state = b.state, outcome = b.outcome, receipt = b.receipt, receipt_at = b.at, receipt_code = b.code,
     receipt_status = b.status, msgid = coalesce(s.msgid, b.msgid)
-from [$1: id id, state int2, outcome int2, receipt int2, at int8, code int8, status text, msgid int8] b where s.id = b.id{s}";
+from [$1: id id, state int2, outcome int2, receipt int2, at int8, code int8, status text, msgid int8] b where s.id = b.id{s.id}";
 
 pub(crate) struct Apply;
 

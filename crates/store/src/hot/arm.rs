@@ -55,7 +55,7 @@ const FLY: &str = "insert into in_flight (lane, id, attempt, epoch)";
 const MARK: &str = "
 update message_state set state = $2, attempts = b.attempt, attempt_at = b.at
 from [$1: lane int2, epoch int8, queue int8, due_at int8, id id, attempt int8, at int8] b
-where message_state.id = b.id{message_state}";
+where message_state.id = b.id{message_state.id}";
 
 type Columns = (u16, i64, i64, i64, String, i64, i64);
 

@@ -28,7 +28,7 @@ const DEPTH: i64 = 200;
 const CHAIN: &str = "
 with recursive chain (place, depth, id, state, outcome, receipt, cancel_requested, msgid, attempt_at, campaign, previous) as (
     select b.place, 1, s.id, s.state, s.outcome, s.receipt, s.cancel_requested, s.msgid, s.attempt_at, s.campaign, s.previous_sent
-    from [$1: place int8, id id] b join message_state s on s.id = b.id{s}
+    from [$1: place int8, id id] b join message_state s on s.id = b.id{s.id}
     union all
     select c.place, c.depth + 1, s.id, s.state, s.outcome, s.receipt, s.cancel_requested, s.msgid, s.attempt_at, s.campaign, s.previous_sent
     from chain c join message_state s on s.id = c.previous{s} where c.depth < $2

@@ -87,14 +87,14 @@ const AND_TELL: &str = " returning id, attempt, epoch";
 /// A late answer counts where its attempt is still the last one, and the person was not erased meanwhile.
 const LATE: &str = "
 select s.id, s.state, s.outcome, s.receipt, s.cancel_requested from [$1: lane int2, id id, attempt int8] b
-join message_state s on s.id = b.id and s.attempts = b.attempt{s}
-join message m on m.id = s.id and m.openid <> ''{m}
+join message_state s on s.id = b.id and s.attempts = b.attempt{s.id}
+join message m on m.id = s.id and m.openid <> ''{m.id}
 where not exists (select 1 from in_flight f where f.lane = b.lane and f.id = s.id{f})";
 const POSITIONS: &str = "
 select <<json_group_array(json_array(hex(s.id), s.state, s.outcome, s.receipt, s.cancel_requested, s.linked, s.campaign))
 |cast(coalesce(json_agg(json_build_array(encode(s.id, 'hex'), s.state, s.outcome, s.receipt,
     cast(s.cancel_requested as int), cast(s.linked as int), s.campaign)), '[]') as text)>>
-from [$1 each: id id] b join message_state s on s.id = b.id{s}";
+from [$1 each: id id] b join message_state s on s.id = b.id{s.id}";
 type PositionRow = (String, i16, Option<i16>, Option<i16>, i64, i64, Option<i64>);
 const WRITE: &str = "
 update message_state as s set state = b.state, outcome = b.outcome, errcode = case when b.silent then s.errcode else b.errcode end,
@@ -102,7 +102,7 @@ update message_state as s set state = b.state, outcome = b.outcome, errcode = ca
     linked = s.linked or b.linked, attempts = b.attempts, due_at = coalesce(b.due_at, s.due_at),
     previous_sent = coalesce(b.previous, s.previous_sent)
 from [$1: id id, state int2, outcome int2, errcode int8, errmsg text, msgid int8, linked boolean, attempts int8, due_at int8,
-    previous id, silent boolean] b where s.id = b.id{s}";
+    previous id, silent boolean] b where s.id = b.id{s.id}";
 const KEEP_ATTEMPTS: &str = "
 insert into attempt (lane, message, number, at, errcode, errmsg, ambiguous)
 select b.lane, b.message, b.number, b.at, b.errcode, b.errmsg, b.ambiguous
@@ -115,7 +115,7 @@ delete from reserved where (lane, template, openid, id) in
 pub(crate) const UNQUEUE: &str = "
 delete from ready where (lane, queue, due_at, id) in
     (select s.lane, m.queue, s.due_at, s.id from [$1: lane int2, id id] b
-     join message_state s on s.id = b.id{s} join message m on m.id = s.id{m}){ready}";
+     join message_state s on s.id = b.id{s.id} join message m on m.id = s.id{m.id}){ready}";
 const REQUEUE: &str = "
 insert into ready (lane, queue, due_at, id, expire_at)
 select b.lane, b.queue, b.due_at, b.id, b.expire_at from [$1: lane int2, queue int8, due_at int8, id id, expire_at int8] b";

@@ -32,12 +32,9 @@ update campaign_lane as c set recipients = c.recipients + b.recipients, todo = c
 from [$1: campaign int8, lane int2, recipients int8, todo int8, scheduled int8, queued int8, sending int8, accepted int8,
     delivered int8, undelivered int8, refused int8, failed int8, unknown int8, expired int8, cancelled int8, skipped int8] b
 where c.campaign = b.campaign and c.lane = b.lane{c}";
-/// Each message is looked up by itself: joined, PostgreSQL may hold a lane from end to end for less work than a hundred look-ups in
-/// many partitions, though a batch be of one message.
 const CAMPAIGNS: &str = "
 select b.was, b.is_now, s.campaign, s.lane from [$1: id id, was int2, is_now int2] b
-<<join message_state s on s.id = b.id|cross join lateral (select m.campaign, m.lane from message_state m where m.id = b.id>>{m}
-<<|limit 1) s>> where s.campaign is not null";
+join message_state s on s.id = b.id{s.id} where s.campaign is not null";
 
 /// A message's id in hex and the codes of its states before and after.
 pub(crate) type Move = (String, i16, i16);

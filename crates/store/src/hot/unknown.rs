@@ -55,7 +55,7 @@ pub struct FollowUp {
 const WATCH: &str = "
 insert into ready (lane, queue, due_at, id, expire_at)
 select m.lane, m.app * 4 + 3, b.due_at, m.id, m.expire_at
-from [$1: id id, due_at int8] b join message m on m.id = b.id{m} where true on conflict do nothing";
+from [$1: id id, due_at int8] b join message m on m.id = b.id{m.id} where true on conflict do nothing";
 const DUE: &str = "
 select r.due_at, r.id, s.state, s.attempts, s.attempt_at, s.errcode, s.cancel_requested, m.expire_at
 from (select due_at, id from ready where lane = $1 and queue = $2 and due_at <= $3 order by due_at, id limit $4) r
@@ -67,23 +67,23 @@ delete from ready where (lane, queue, due_at, id) in
 returning due_at, id";
 const POSITIONS: &str = "
 select s.id, s.state, s.outcome, s.receipt, s.cancel_requested, s.attempts from [$1 each: id id] b
-join message_state s on s.id = b.id{s}";
+join message_state s on s.id = b.id{s.id}";
 /// 4: the outcome `unknown`.
 const KEEP_ATTEMPTS: &str = "
 insert into attempt (lane, message, number, at, errcode, errmsg, ambiguous)
 select lane, id, attempts, attempt_at, errcode, errmsg, coalesce(outcome = 4, false) from message_state
-where id in (select b.id from [$1 each: id id] b) and attempts > 0 and attempt_at is not null{message_state} on conflict do nothing";
+where id in (select b.id from [$1 each: id id] b) and attempts > 0 and attempt_at is not null{message_state.id} on conflict do nothing";
 const WRITE: &str = "
 update message_state as s set state = b.state, cancel_requested = b.cancel, due_at = coalesce(b.due_at, s.due_at)
-from [$1: id id, state int2, cancel boolean, due_at int8] b where s.id = b.id{s}";
+from [$1: id id, state int2, cancel boolean, due_at int8] b where s.id = b.id{s.id}";
 const REQUEUE: &str = "
 insert into ready (lane, queue, due_at, id, expire_at)
 select m.lane, m.queue, s.due_at, m.id, m.expire_at
-from [$1 each: id id] b join message m on m.id = b.id{m} join message_state s on s.id = m.id{s}
+from [$1 each: id id] b join message m on m.id = b.id{m.id} join message_state s on s.id = m.id{s.id}
 where true on conflict do nothing";
 const RELEASE: &str = "
 delete from reserved where (lane, template, openid, id) in
-    (select m.lane, m.template, m.openid, m.id from [$1 each: id id] b join message m on m.id = b.id{m}){reserved}";
+    (select m.lane, m.template, m.openid, m.id from [$1 each: id id] b join message m on m.id = b.id{m.id}){reserved}";
 
 /// Gives messages that have just become `unknown` (id in hex, since when) their place.
 pub(crate) async fn watch(db: &mut Db, unresolved: &[(String, Millis)]) -> Result<(), StoreError> {
@@ -227,7 +227,7 @@ async fn follow_up(db: &mut Db, all: &[FollowUp]) -> Result<Followed, StoreError
     db::query(REQUEUE).bind(&resent).execute(&mut *db).await?;
     db::query(RELEASE).bind(json(&released)?).execute(&mut *db).await?;
     let rows =
-        db::query("select distinct m.lane, m.queue from [$1 each: id id] b join message m on m.id = b.id{m}")
+        db::query("select distinct m.lane, m.queue from [$1 each: id id] b join message m on m.id = b.id{m.id}")
             .bind(&resent)
             .fetch_all(db)
             .await?;
