@@ -21,13 +21,17 @@ use crate::{Shared, TICK};
 
 /// Rows of one commit. More would keep callbacks waiting longer, fewer touch the same pages more often.
 const COMMIT: usize = 512;
+/// Rows that a shared database takes at once, each lane's in a commit of its own.
+const COMMITS: usize = 8_192;
 const PAGE: i64 = 512;
 /// Lanes of a shared database that are caught up with together.
 const LANES: usize = 8;
 /// While callbacks come in, applying pauses so many times as long as it took: they are acknowledged first.
 const DEFERENCE: u32 = 3;
-/// A pause at most; and an age of the backlog (milliseconds) from which on it only waits as long as it took.
+/// A pause at most, on a file and on a shared database, where each lane must have gathered its own; and an age of the backlog
+/// (milliseconds) from which on it only waits as long as it took.
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE_SHARED: Duration = Duration::from_millis(250);
 const OLD: i64 = 5 * SECOND;
 /// Ticks between measurements of the backlog's age.
 const LOOK_EVERY: u32 = 10;
@@ -82,6 +86,7 @@ impl Applier {
         if !others.is_empty() {
             self.shared.service.store().hints().appended_elsewhere();
         }
+        let at_once = if self.shared.service.store().is_shared() { COMMITS } else { COMMIT };
         let mut pushes = mine.into_iter().peekable();
         while let Some(first) = pushes.peek()
             && !self.shared.stop.is_cancelled()
@@ -89,7 +94,7 @@ impl Applier {
             let oldest = first.received_at;
             let batch = pushes
                 .by_ref()
-                .take(COMMIT)
+                .take(at_once)
                 .map(|fresh| match fresh.said {
                     Said::Pushed(push) => self.meaning(fresh.id, fresh.app, fresh.received_at, Ok(push)),
                     Said::Reported { openid, reported } => {
@@ -153,7 +158,8 @@ impl Applier {
         self.waiting |= outcomes.contains(&Application::Waits);
         if store.appended() != appended {
             let times = if age < OLD { DEFERENCE } else { 1 };
-            tokio::time::sleep((started.elapsed() * times).min(LONGEST_PAUSE)).await;
+            let longest = if store.is_shared() { LONGEST_PAUSE_SHARED } else { LONGEST_PAUSE };
+            tokio::time::sleep((started.elapsed() * times).min(longest)).await;
         }
         Ok(())
     }

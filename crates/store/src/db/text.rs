@@ -5,6 +5,7 @@
 //! - `{s}` says that `s` is of the batch's one lane: ` and s.lane = …` on PostgreSQL, whose tables are led by it; nothing on
 //!   SQLite, whose batches take all lanes at once. `{s.id}` says too that `s.id` is one of the ids of `$1`: known when it plans,
 //!   PostgreSQL looks into the partitions of these only, and finds their rows by their keys and not by comparing all with all.
+//!   `{s.id in $1}` says it alone, where `$1` is a plain array of ids and nothing else is joined with it.
 //! - `<<sqlite|postgres>>` is whatever else differs.
 
 use std::borrow::Cow;
@@ -68,12 +69,15 @@ fn translate(engine: Engine, sql: &str) -> Text {
         } else if let Some((mark, after)) = within(rest, "{", "}").filter(|(mark, _)| is_mark(mark)) {
             if engine == Engine::Postgres {
                 wants_lane = true;
+                let (mark, alone) = mark.strip_suffix(" in $1").map_or((mark, false), |mark| (mark, true));
                 let (alias, column) = mark.split_once('.').unwrap_or((mark, ""));
-                let _ = write!(out, " and {alias}.lane = ${lane}");
+                let _ = write!(out, "{}{alias}.lane = ${lane}", if alone { "" } else { " and " });
                 if !column.is_empty() {
-                    wants_ids = ids;
+                    wants_ids = if alone { Some(None) } else { ids };
                     let _ = write!(out, " and {mark} = any(${})", lane + 1);
                 }
+            } else if let Some(column) = mark.strip_suffix(" in $1") {
+                let _ = write!(out, "{column} in (select unhex(value) from json_each($1))");
             }
             after
         } else if let Some((inner, after)) = within(rest, "<<", ">>") {
@@ -96,7 +100,8 @@ fn within<'t>(text: &'t str, open: &str, close: &str) -> Option<(&'t str, &'t st
 
 /// What may stand in a mark of a lane; braces in JSON are something else.
 fn is_mark(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_lowercase() || matches!(c, '_' | '.'))
+    let name = text.strip_suffix(" in $1").unwrap_or(text);
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || matches!(c, '_' | '.'))
 }
 
 /// Where the ids of a batch stand: its first column of that kind, or each value.
@@ -185,6 +190,14 @@ mod tests {
         let each = "select 1 from [$1 each: id id] b join s on s.id = b.id{s.id}";
         assert_eq!(translate(Engine::Postgres, each).wants_ids, Some(None));
         assert!(translate(Engine::Sqlite, each).sql.ends_with(" on s.id = b.id"));
+        let alone = "delete from s where {s.id in $1} and x = $2";
+        assert_eq!(
+            translate(Engine::Sqlite, alone).sql,
+            "delete from s where s.id in (select unhex(value) from json_each($1)) and x = $2"
+        );
+        let alone = translate(Engine::Postgres, alone);
+        assert_eq!(alone.sql, "delete from s where s.lane = $3 and s.id = any($4) and x = $2");
+        assert_eq!(alone.wants_ids, Some(None));
         let plain = "select a from b where c < $1 and d <> $2";
         assert_eq!(
             translate(Engine::Postgres, plain),

@@ -61,7 +61,7 @@ select b.id, b.lane, b.app, b.openid, b.what, b.inbox, b.asked_at, b.asked_at, 0
 from [$1: id id, lane int2, app int8, openid bytes, what text, inbox id, asked_at int8] b where true
 on conflict do nothing";
 const BLANK: &str = "
-update inbox set openid = '', body = '' where id in (select b.id from [$1 each: id id] b){inbox.id}";
+update inbox set openid = '', body = '' where {inbox.id in $1}";
 const DUE: &str = "
 select id, app, openid, what, asked_at, looks from erasure where done_at is null and due_at <= $1 order by due_at limit $2";
 const LOOKED: &str = "

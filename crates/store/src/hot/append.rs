@@ -165,6 +165,11 @@ impl Batch for Append {
         item.id.lane().0
     }
 
+    /// What waits to be applied is only inserted; how often a push came again is a help to whoever looks.
+    fn is_one_statement(items: &[NewInboxRow]) -> bool {
+        items.iter().all(|item| item.verdict.is_none() && item.relay.is_none())
+    }
+
     async fn run(db: &mut Db, items: &[NewInboxRow], context: &Context) -> Result<Vec<Appended>, StoreError> {
         let mut outcomes = Vec::with_capacity(items.len());
         let mut fresh: Vec<&NewInboxRow> = Vec::with_capacity(items.len());

@@ -118,14 +118,14 @@ pub enum Application {
 const IDENTIFY: &str = "
 insert into identity (event_at, lane, digest, inbox)
 select event_at, lane, digest, id from inbox
-where id in (select b.id from [$1 each: id id] b) and verdict is null{inbox.id} order by 1, 2, 3
+where {inbox.id in $1} and verdict is null order by 1, 2, 3
 on conflict do nothing";
 /// The rows that wait, and whose identity they have.
 const WAITING: &str = "
 select i.id, d.inbox from inbox i join identity d on d.event_at = i.event_at and d.lane = i.lane and d.digest = i.digest{d}
-where i.id in (select b.id from [$1 each: id id] b) and i.verdict is null{i.id}";
+where {i.id in $1} and i.verdict is null";
 const COUNT_UP: &str = "
-update inbox set pushes = pushes + 1 where id in (select b.id from [$1 each: id id] b){inbox.id}";
+update inbox set pushes = pushes + 1 where {inbox.id in $1}";
 const MARK: &str = "
 update inbox set verdict = b.verdict, reason = b.reason, effects = b.effects, applied_at = b.applied_at
 from [$1: id id, verdict int2, reason text, effects text, applied_at int8] b where inbox.id = b.id{inbox.id}";

@@ -72,7 +72,7 @@ join message_state s on s.id = b.id{s.id}";
 const KEEP_ATTEMPTS: &str = "
 insert into attempt (lane, message, number, at, errcode, errmsg, ambiguous)
 select lane, id, attempts, attempt_at, errcode, errmsg, coalesce(outcome = 4, false) from message_state
-where id in (select b.id from [$1 each: id id] b) and attempts > 0 and attempt_at is not null{message_state.id} on conflict do nothing";
+where {message_state.id in $1} and attempts > 0 and attempt_at is not null on conflict do nothing";
 const WRITE: &str = "
 update message_state as s set state = b.state, cancel_requested = b.cancel, due_at = coalesce(b.due_at, s.due_at)
 from [$1: id id, state int2, cancel boolean, due_at int8] b where s.id = b.id{s.id}";

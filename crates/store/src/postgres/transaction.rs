@@ -80,15 +80,39 @@ pub(crate) async fn within<T>(
         }
     })
     .await;
-    match done {
-        Ok(done) => done,
-        Err(_) => {
-            if let Db::Postgres(session) = &mut db {
-                session.give_up();
-            }
-            Err(fault::silent().into())
-        }
+    in_time(db, done)
+}
+
+/// Runs `work`, of one statement, which is a transaction by itself: a third of the messages.
+pub(crate) async fn alone<T>(
+    pool: &PgPool,
+    lane: Option<u16>,
+    patience: Duration,
+    work: impl AsyncFnOnce(&mut Db) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let mut session = Session::new(pool.acquire().await?);
+    session.lane = lane;
+    // Until its answer is in, nobody else may have the connection.
+    session.open = true;
+    let mut db = Db::Postgres(session);
+    let done = tokio::time::timeout(patience, work(&mut db)).await;
+    if let (Db::Postgres(session), Ok(_)) = (&mut db, &done) {
+        session.open = false;
     }
+    in_time(db, done)
+}
+
+/// A connection on which nothing was said in time is given up.
+fn in_time<T>(
+    mut db: Db,
+    done: Result<Result<T, StoreError>, tokio::time::error::Elapsed>,
+) -> Result<T, StoreError> {
+    done.unwrap_or_else(|_| {
+        if let Db::Postgres(session) = &mut db {
+            session.give_up();
+        }
+        Err(fault::silent().into())
+    })
 }
 
 const TURN: &str = "select id from lane_turn where id = $1 for no key update";

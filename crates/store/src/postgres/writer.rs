@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use domain::Lanes as LaneCount;
 use futures::future::{BoxFuture, join_all};
 use sqlx::PgPool;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use super::transaction;
@@ -26,6 +26,9 @@ const QUEUE: usize = 1_024;
 const APPENDING: Duration = Duration::from_secs(3);
 const OWNING: Duration = Duration::from_secs(8);
 const RARE: Duration = Duration::from_secs(60);
+/// How many lanes' appends are under way at once: while these commit, what else comes in gathers, so that the more there is the
+/// larger the commits become, and not the more.
+const APPENDS: usize = 8;
 /// How long a write is tried again where the database is away for a moment.
 const AGAIN: Duration = Duration::from_millis(1_500);
 const PAUSE: Duration = Duration::from_millis(50);
@@ -43,21 +46,22 @@ pub(crate) struct Lanes {
 
 impl Lanes {
     pub(crate) fn start(pool: &PgPool, lanes: LaneCount, context: &Arc<Context>, hints: &Arc<Hints>) -> Self {
-        let tasks = |patience: Duration| -> Vec<mpsc::Sender<Job>> {
+        let tasks = |patience: Duration, at_once: usize| -> Vec<mpsc::Sender<Job>> {
+            let turns = Arc::new(Semaphore::new(at_once));
             lanes
                 .iter()
                 .map(|lane| {
                     let (jobs, handed_in) = mpsc::channel(QUEUE);
-                    let task =
-                        Task { lane: lane.0, pool: pool.clone(), context: Arc::clone(context), patience };
+                    let (pool, context, turns) = (pool.clone(), Arc::clone(context), Arc::clone(&turns));
+                    let task = Task { lane: lane.0, pool, context, patience, turns };
                     tokio::spawn(task.run(handed_in));
                     jobs
                 })
                 .collect()
         };
         Self {
-            open: tasks(APPENDING),
-            owned: tasks(OWNING),
+            open: tasks(APPENDING, APPENDS),
+            owned: tasks(OWNING, Semaphore::MAX_PERMITS),
             pool: pool.clone(),
             context: Arc::clone(context),
             hints: Arc::downgrade(hints),
@@ -161,11 +165,14 @@ struct Task {
     pool: PgPool,
     context: Arc<Context>,
     patience: Duration,
+    turns: Arc<Semaphore>,
 }
 
 impl Task {
     async fn run(self, mut jobs: mpsc::Receiver<Job>) {
         while let Some(first) = jobs.recv().await {
+            // It is never closed.
+            let _turn = self.turns.acquire().await;
             let mut pass = Pass::default();
             let (mut rows, mut next, mut end) = (0, Some(first), None);
             while let Some(job) = next {
@@ -213,15 +220,21 @@ impl Task {
     async fn patiently(&self, parts: &mut [Box<dyn Part>]) -> Result<(), StoreError> {
         let started = Instant::now();
         loop {
-            let done = transaction::within(&self.pool, Some(self.lane), self.patience, async |db| {
+            let alone = matches!(&*parts, [part] if part.is_one_statement());
+            let work = async |db: &mut Db| {
                 for part in parts.iter_mut() {
                     let started = Instant::now();
                     part.run(db, &self.context).await?;
                     self.context.work.add(part.kind(), part.rows(), started.elapsed());
                 }
                 Ok(())
-            })
-            .await;
+            };
+            let (pool, lane) = (&self.pool, Some(self.lane));
+            let done = if alone {
+                transaction::alone(pool, lane, self.patience, work).await
+            } else {
+                transaction::within(pool, lane, self.patience, work).await
+            };
             match done {
                 Ok(()) => return Ok(()),
                 Err(error) => {
@@ -285,6 +298,7 @@ trait Part: Send {
     fn kind(&self) -> Kind;
     fn rows(&self) -> usize;
     fn callers(&self) -> usize;
+    fn is_one_statement(&self) -> bool;
     fn run<'a>(&'a mut self, db: &'a mut Db, context: &'a Context) -> BoxFuture<'a, Result<(), StoreError>>;
     fn answer(self: Box<Self>, failed: Option<&StoreError>);
     /// Each caller's rows by themselves.
@@ -329,6 +343,10 @@ impl<B: Batch + 'static> Part for Merged<B> {
 
     fn callers(&self) -> usize {
         self.callers.len()
+    }
+
+    fn is_one_statement(&self) -> bool {
+        B::is_one_statement(&self.items)
     }
 
     fn run<'a>(&'a mut self, db: &'a mut Db, context: &'a Context) -> BoxFuture<'a, Result<(), StoreError>> {

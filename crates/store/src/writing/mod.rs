@@ -28,6 +28,11 @@ pub(crate) trait Batch {
     /// Whose lane a row belongs to.
     fn lane(item: &Self::Item) -> u16;
 
+    /// Whether one statement writes what matters of them, and what else is written may be lost with the connection.
+    fn is_one_statement(_items: &[Self::Item]) -> bool {
+        false
+    }
+
     /// Writes all `items` in one pass. On PostgreSQL all of them are of one lane, which `db` knows.
     fn run(
         db: &mut Db,
