@@ -1,14 +1,18 @@
 //! A throw-away PostgreSQL: a server of its own in a temporary directory, run as another user than root, stopped and removed
 //! with its owner, however that ends.
 
+use std::collections::HashSet;
 use std::io::Write;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::{DirBuilderExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use super::guard::Guard;
+use super::port::Port;
 
 /// Where to look for `initdb` and `pg_ctl` first.
 pub const BIN: &str = "HONGYAN_TEST_PG_BIN";
@@ -27,9 +31,11 @@ pub struct TempPostgres {
     pub(super) directory: PathBuf,
     pub(super) user: Option<(u32, u32)>,
     /// On the loopback; none: reachable by its unix socket only.
-    port: Option<u16>,
+    port: Option<Port>,
     settings: Vec<String>,
-    guard: Option<Child>,
+    /// Databases that [`fresh_from`](Self::fresh_from) copies.
+    models: Mutex<HashSet<String>>,
+    guard: Option<Guard>,
 }
 
 impl TempPostgres {
@@ -54,20 +60,15 @@ impl TempPostgres {
     }
 
     pub(super) fn new(settings: &[&str], tcp: bool) -> Result<Self, String> {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
         let bin = find().ok_or("no initdb and postgres found")?;
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("hongyan-pg-{}-{number}", std::process::id());
-        let directory = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&directory).map_err(|error| error.to_string())?;
-        let owner = std::fs::metadata(&directory).map_err(|error| error.to_string())?;
-        // PostgreSQL refuses to run as root.
-        let user = if std::os::unix::fs::MetadataExt::uid(&owner) == 0 { unprivileged() } else { None };
-        let port = if tcp { Some(free_port()?) } else { None };
+        let port = if tcp { Some(Port::free().map_err(|error| error.to_string())?) } else { None };
+        let directory = new_directory().map_err(|error| error.to_string())?;
         let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
-        let mut server = Self { bin, directory, user, port, settings, guard: None };
-        server.make_directory()?;
-        server.guard = Some(server.guard().map_err(|error| error.to_string())?);
+        let mut server =
+            Self { bin, directory, user: None, port, settings, models: Mutex::default(), guard: None };
+        server.give_away()?;
+        let guard = Guard::over(&server.bin, &server.directory, server.user);
+        server.guard = Some(guard.map_err(|error| error.to_string())?);
         Ok(server)
     }
 
@@ -94,6 +95,11 @@ impl TempPostgres {
         self.url_of("postgres")
     }
 
+    /// The URL of its first database, by its port: for a server that was started with one.
+    pub fn tcp_url(&self) -> String {
+        format!("postgres://hongyan@{}/postgres", self.address())
+    }
+
     /// The URL of a database, by the unix socket.
     pub fn url_of(&self, database: &str) -> String {
         format!("postgres://hongyan@localhost/{database}?host={}", self.directory.display())
@@ -118,7 +124,7 @@ impl TempPostgres {
 
     /// Where it listens; port 0 where it was not started with one.
     pub fn address(&self) -> SocketAddr {
-        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port.unwrap_or(0)))
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port.as_ref().map_or(0, Port::number)))
     }
 
     /// A new, empty database of it; gives its URL.
@@ -143,6 +149,29 @@ impl TempPostgres {
     /// What PostgreSQL said.
     pub fn copy_of(&self, name: &str) -> Result<String, String> {
         self.database_from(name)
+    }
+
+    /// A copy of the database `model`, which `make` fills when it is first asked for, by the URL it is given, and leaves
+    /// without a connection; gives the copy's URL.
+    ///
+    /// # Errors
+    /// What PostgreSQL said, or `make`; the next one who asks tries again.
+    pub fn fresh_from(
+        &self,
+        model: &str,
+        make: impl FnOnce(&str) -> Result<(), String>,
+    ) -> Result<String, String> {
+        // Held while it is made: who needs it too waits.
+        let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
+        if !models.contains(model) {
+            // What is left of an attempt that failed.
+            self.run("dropdb", &self.client(&["--if-exists", model]))?;
+            self.create(model, "template0")?;
+            make(&self.url_of(model))?;
+            models.insert(model.to_owned());
+        }
+        drop(models);
+        self.database_from(model)
     }
 
     fn database_from(&self, template: &str) -> Result<String, String> {
@@ -173,7 +202,8 @@ impl TempPostgres {
     /// What PostgreSQL said.
     pub fn start_again(&self) -> Result<(), String> {
         let host = self.directory.display().to_string();
-        let mut options = match self.port {
+        let port = self.port.as_ref().map(Port::number);
+        let mut options = match port {
             Some(port) => format!("-c listen_addresses=127.0.0.1 -c port={port}"),
             None => "-c listen_addresses=".to_owned(),
         };
@@ -184,7 +214,7 @@ impl TempPostgres {
         let log = self.directory.join("log").display().to_string();
         self.control("start", &["-l", &log, "-o", &options])?;
         // Clients look for the socket under the usual port's name.
-        if let Some(port) = self.port.filter(|port| *port != 5432) {
+        if let Some(port) = port.filter(|port| *port != 5432) {
             let (from, to) = (format!(".s.PGSQL.{port}"), self.directory.join(".s.PGSQL.5432"));
             let _ = std::fs::remove_file(&to);
             let _ = std::os::unix::fs::symlink(from, to);
@@ -216,9 +246,13 @@ impl TempPostgres {
         self.run("pg_ctl", &arguments)
     }
 
-    fn make_directory(&self) -> Result<(), String> {
+    /// PostgreSQL refuses to run as root: another user gets the directory then.
+    fn give_away(&mut self) -> Result<(), String> {
         let text = |error: std::io::Error| error.to_string();
-        std::fs::set_permissions(&self.directory, std::fs::Permissions::from_mode(0o700)).map_err(text)?;
+        let owner = std::fs::metadata(&self.directory).map_err(text)?;
+        if std::os::unix::fs::MetadataExt::uid(&owner) == 0 {
+            self.user = unprivileged();
+        }
         if let Some((uid, gid)) = self.user {
             chown(&self.directory, Some(uid), Some(gid)).map_err(text)?;
         }
@@ -231,22 +265,6 @@ impl TempPostgres {
         self.start_again()
     }
 
-    /// A shell that waits for this process's end, whichever way it comes (statics are not dropped, and a killed process drops
-    /// nothing), and stops the server then.
-    fn guard(&self) -> std::io::Result<Child> {
-        let script =
-            r#"read line; "$1/pg_ctl" stop -w -m immediate -D "$2/data" >/dev/null 2>&1; rm -rf "$2""#;
-        let mut command = Command::new("sh");
-        command.arg("-c").arg(script).arg("guard").arg(&self.bin).arg(&self.directory);
-        // A group of its own: what interrupts the tests must not end who cleans up after them.
-        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
-        command.current_dir(std::env::temp_dir());
-        if let Some((uid, gid)) = self.user {
-            command.uid(uid).gid(gid);
-        }
-        command.spawn()
-    }
-
     pub(super) fn data(&self) -> PathBuf {
         self.directory.join("data")
     }
@@ -257,11 +275,14 @@ impl TempPostgres {
         if let Some((uid, gid)) = self.user {
             command.uid(uid).gid(gid);
         }
-        // A server that is started keeps the descriptors it inherits: it must not get a pipe that is waited for.
+        // A server that is started keeps the descriptors it inherits: it must not get a pipe that is waited for. The file is
+        // inside, where the guard may remove it.
         static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let output = self.directory.with_extension(format!("out{}", NUMBER.fetch_add(1, Ordering::Relaxed)));
-        let open = || std::fs::File::create(&output).map_err(|error| error.to_string());
-        let status = command.stdout(open()?).stderr(open()?).status().map_err(|error| error.to_string())?;
+        let output = self.directory.join(format!("out{}", NUMBER.fetch_add(1, Ordering::Relaxed)));
+        let text = |error: std::io::Error| error.to_string();
+        let file = std::fs::File::create(&output).map_err(text)?;
+        command.stdout(file.try_clone().map_err(text)?).stderr(file);
+        let status = command.status().map_err(text)?;
         let said = std::fs::read_to_string(&output).unwrap_or_default();
         let _ = std::fs::remove_file(&output);
         if status.success() { Ok(()) } else { Err(format!("{program}: {}", said.trim())) }
@@ -270,12 +291,24 @@ impl TempPostgres {
 
 impl Drop for TempPostgres {
     fn drop(&mut self) {
-        // The guard stops the server and removes what it left.
-        if let Some(mut guard) = self.guard.take() {
-            drop(guard.stdin.take());
-            let _ = guard.wait();
-        }
+        // It stops the server and removes what it left, except a directory in one that it may not write to.
+        drop(self.guard.take());
         let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// A directory that nobody had before: after a reboot, or from another container, there may be one of this process's number.
+fn new_directory() -> std::io::Result<PathBuf> {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("hongyan-pg-{}-{number}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        match std::fs::DirBuilder::new().mode(0o700).create(&directory) {
+            Ok(()) => return Ok(directory),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
     }
 }
 
@@ -290,12 +323,6 @@ fn missing<T>(test: &str, found: Result<T, String>) -> Option<T> {
             None
         }
     }
-}
-
-/// A port of the loopback that is free now.
-pub(super) fn free_port() -> Result<u16, String> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|error| error.to_string())?;
-    Ok(listener.local_addr().map_err(|error| error.to_string())?.port())
 }
 
 /// The directory that holds `initdb` and `postgres`.

@@ -2,7 +2,7 @@
 //! leads elsewhere after a failover.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -20,8 +20,10 @@ enum Link {
     Cut,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// One value, so that a new connection sees the target and the generation of the same moment.
+#[derive(Debug, Clone, Copy)]
 struct State {
+    target: SocketAddr,
     link: Link,
     delay: Duration,
     /// Rises with each closing of all connections.
@@ -32,7 +34,6 @@ struct State {
 #[derive(Debug, Clone)]
 pub struct Proxy {
     address: SocketAddr,
-    target: Arc<Mutex<SocketAddr>>,
     state: Arc<watch::Sender<State>>,
 }
 
@@ -44,9 +45,8 @@ impl Proxy {
     pub async fn start(target: SocketAddr) -> std::io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let (state, changes) = watch::channel(State::default());
-        let target = Arc::new(Mutex::new(target));
-        let to = Arc::clone(&target);
+        let (state, changes) =
+            watch::channel(State { target, link: Link::default(), delay: Duration::ZERO, generation: 0 });
         tokio::spawn(async move {
             let mut ended = changes.clone();
             loop {
@@ -56,11 +56,10 @@ impl Proxy {
                     () = async { while ended.changed().await.is_ok() {} } => return,
                 };
                 let Ok((client, _)) = accepted else { continue };
-                let to = *to.lock().unwrap_or_else(PoisonError::into_inner);
-                tokio::spawn(pass(client, to, changes.clone()));
+                tokio::spawn(pass(client, changes.clone()));
             }
         });
-        Ok(Self { address, target, state: Arc::new(state) })
+        Ok(Self { address, state: Arc::new(state) })
     }
 
     /// Where it listens.
@@ -70,8 +69,7 @@ impl Proxy {
 
     /// Leads new connections elsewhere; open ones are closed.
     pub fn lead_to(&self, target: SocketAddr) {
-        *self.target.lock().unwrap_or_else(PoisonError::into_inner) = target;
-        self.drop_connections();
+        self.change(|state| (state.target, state.generation) = (target, state.generation + 1));
     }
 
     /// Closes all connections and refuses new ones.
@@ -79,12 +77,12 @@ impl Proxy {
         self.change(|state| (state.link, state.generation) = (Link::Cut, state.generation + 1));
     }
 
-    /// Lets nothing through, without a word.
+    /// Lets nothing through, without a word: neither bytes, nor that a side has ended.
     pub fn stall(&self) {
         self.change(|state| state.link = Link::Stalled);
     }
 
-    /// Delays everything by so much each way.
+    /// Delays each chunk, of up to 64 KiB, by so much each way.
     pub fn delay(&self, by: Duration) {
         self.change(|state| state.delay = by);
     }
@@ -109,7 +107,7 @@ impl Proxy {
     }
 }
 
-async fn pass(client: TcpStream, to: SocketAddr, mut changes: watch::Receiver<State>) {
+async fn pass(client: TcpStream, mut changes: watch::Receiver<State>) {
     let state = *changes.borrow();
     if state.link == Link::Cut {
         return;
@@ -119,7 +117,7 @@ async fn pass(client: TcpStream, to: SocketAddr, mut changes: watch::Receiver<St
         let _ = changes.wait_for(|now| now.link != Link::Stalled || now.generation != state.generation).await;
         return;
     }
-    let Ok(server) = TcpStream::connect(to).await else { return };
+    let Ok(server) = TcpStream::connect(state.target).await else { return };
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let (client_reads, client_writes) = client.into_split();
     let (server_reads, server_writes) = server.into_split();
@@ -134,23 +132,21 @@ async fn pass(client: TcpStream, to: SocketAddr, mut changes: watch::Receiver<St
 async fn one_way(
     mut from: tokio::net::tcp::OwnedReadHalf,
     mut to: tokio::net::tcp::OwnedWriteHalf,
-    mut changes: watch::Receiver<State>,
+    changes: watch::Receiver<State>,
 ) {
     let mut buffer = vec![0; 65_536];
     loop {
-        let Ok(count) = from.read(&mut buffer).await else { return };
-        if count == 0 {
-            let _ = to.shutdown().await;
-            return;
+        let read = from.read(&mut buffer).await;
+        let delay = changes.borrow().delay;
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
         }
-        let state = *changes.borrow_and_update();
-        if state.link == Link::Stalled {
-            // Held until the connection is given up: bytes that come late would be another link.
+        if changes.borrow().link == Link::Stalled {
+            // Held until the connection is given up: bytes that come late would be another link. So is an end.
             std::future::pending::<()>().await;
         }
-        if !state.delay.is_zero() {
-            tokio::time::sleep(state.delay).await;
-        }
+        // To drop `to` is to say the end.
+        let Some(count) = read.ok().filter(|count| *count > 0) else { return };
         if to.write_all(&buffer[..count]).await.is_err() {
             return;
         }

@@ -5,6 +5,16 @@ use super::postgres::TempPostgres;
 /// Settings that a primary needs for a standby; commits wait for it once there is one.
 pub(super) const PRIMARY: [&str; 3] = ["wal_level=replica", "max_wal_senders=8", "wal_keep_size=512MB"];
 
+/// Waits until the standby is the one that commits wait for.
+const WAIT: &str = "do $$ begin
+    for try in 1..600 loop
+        if exists (select from pg_stat_replication where sync_state = 'sync') then return; end if;
+        perform pg_sleep(0.05);
+        perform pg_stat_clear_snapshot();
+    end loop;
+    raise 'the standby does not follow';
+end $$";
+
 /// A server that follows another one.
 #[derive(Debug)]
 pub struct Standby(TempPostgres);
@@ -59,6 +69,11 @@ impl Standby {
         standby.start_again()?;
         primary.say("alter system set synchronous_standby_names = '*'")?;
         primary.say("select pg_reload_conf()")?;
+        // Of 14 pairs 9 were given out before the standby counted as synchronous.
+        primary.say(WAIT)?;
+        // Commits begin to wait when the checkpointer has read the setting, which it does before it takes up a checkpoint.
+        // No commit was ever seen to slip through before that; by PostgreSQL's code one could.
+        primary.say("checkpoint")?;
         Ok(Self(standby))
     }
 
