@@ -184,7 +184,8 @@ mod tests {
             "delete from ready where id in (select b.id from (select (v->>0)::int2 as lane, decode(v->>1, 'hex') as id \
              from jsonb_array_elements($1::jsonb) v offset 0) b) and x < $2  and ready.lane = $3 b"
         );
-        let ids = translate(Engine::Postgres, "select 1 from [$1: at int8, id id] b join s on s.id = b.id{s.id}");
+        let ids =
+            translate(Engine::Postgres, "select 1 from [$1: at int8, id id] b join s on s.id = b.id{s.id}");
         assert_eq!(ids.wants_ids, Some(Some(1)));
         assert!(ids.sql.ends_with(" on s.id = b.id and s.lane = $2 and s.id = any($3)"), "{}", ids.sql);
         let each = "select 1 from [$1 each: id id] b join s on s.id = b.id{s.id}";

@@ -226,11 +226,12 @@ async fn follow_up(db: &mut Db, all: &[FollowUp]) -> Result<Followed, StoreError
     tally.write(db).await?;
     db::query(REQUEUE).bind(&resent).execute(&mut *db).await?;
     db::query(RELEASE).bind(json(&released)?).execute(&mut *db).await?;
-    let rows =
-        db::query("select distinct m.lane, m.queue from [$1 each: id id] b join message m on m.id = b.id{m.id}")
-            .bind(&resent)
-            .fetch_all(db)
-            .await?;
+    let rows = db::query(
+        "select distinct m.lane, m.queue from [$1 each: id id] b join message m on m.id = b.id{m.id}",
+    )
+    .bind(&resent)
+    .fetch_all(db)
+    .await?;
     let queued = rows
         .iter()
         .map(|row| Ok((Lane(row.try_get(0)?), Queue(row.try_get(1)?))))
