@@ -19,6 +19,7 @@ mod durable;
 mod erase;
 mod examples;
 mod faults;
+mod headers;
 mod http;
 mod keys_in_change;
 mod ledger;
