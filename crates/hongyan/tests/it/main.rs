@@ -32,6 +32,8 @@ mod program;
 mod pushes;
 mod quarantine;
 mod relay;
+#[cfg(unix)]
+mod snippets;
 #[cfg(target_os = "linux")]
 mod soak;
 mod target;
