@@ -1,11 +1,11 @@
 //! `cargo xtask lint`: all that is checked without running the code.
 
+mod deny;
 mod files;
 mod links;
 mod tree;
 
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::Result;
 
@@ -24,7 +24,7 @@ pub(crate) fn run(root: &Path) -> Result<bool> {
         let mut doc = process::cargo(root, &["doc", "--workspace", "--no-deps", "--locked"]);
         Ok(End::of(process::succeeds(doc.env("RUSTDOCFLAGS", "-D warnings"))?))
     });
-    steps.run("cargo deny", || dependencies(root));
+    steps.run("cargo deny", || deny::check(root));
     say::line(&steps.summary());
     Ok(steps.failed() == 0)
 }
@@ -42,33 +42,6 @@ fn component(root: &Path, name: &str, subcommand: &str, arguments: &[&str]) -> R
         )));
     }
     Ok(End::of(process::succeeds(&mut process::cargo(root, arguments))?))
-}
-
-/// Licences, banned crates, sources and advisories, by deny.toml.
-fn dependencies(root: &Path) -> Result<End> {
-    if !has(root, "deny") {
-        return Ok(End::Skipped(
-            "cargo-deny is not installed; get it by: cargo install cargo-deny --locked".to_owned(),
-        ));
-    }
-    let deny = |arguments: &[&str]| -> Command {
-        let mut command = process::cargo(root, &["deny", "--locked", "check", "--hide-inclusion-graph"]);
-        command.args(arguments);
-        command
-    };
-    if !process::succeeds(&mut deny(&["bans", "licenses", "sources"]))? {
-        return Ok(End::Failed(String::new()));
-    }
-    // The advisories are fetched from the network, whose absence says nothing about our dependencies.
-    let output = deny(&["advisories"]).output()?;
-    say::bytes(&output.stderr);
-    let said = String::from_utf8_lossy(&output.stderr);
-    if !output.status.success() && said.contains("failed to fetch advisory database") {
-        return Ok(End::Skipped(
-            "advisories: their database could not be fetched; the rest passed".to_owned(),
-        ));
-    }
-    Ok(End::of(output.status.success()))
 }
 
 fn has(root: &Path, subcommand: &str) -> bool {

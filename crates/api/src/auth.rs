@@ -29,7 +29,12 @@ impl FromRequestParts<Api> for Access {
             .and_then(|value| value.to_str().ok())
             .and_then(|text| text.strip_prefix("Bearer "))
             .ok_or_else(unauthorized)?;
-        let caller = api.service.authenticate(&SecretString::from(key.trim().to_owned())).await?;
+        let caller = api.service.authenticate(&SecretString::from(key.trim().to_owned())).await;
+        if caller.as_ref().is_err_and(|problem| problem.kind == Kind::Unauthorized) {
+            // Not where to: a path may name a person.
+            tracing::warn!("somebody called with a key that is not valid");
+        }
+        let caller = caller?;
         if let Some(who) = parts.extensions.get::<Principal>() {
             let _ = who.set(caller.principal());
         }
@@ -42,17 +47,27 @@ impl Access {
     pub(crate) async fn app(&self, app_id: &str, scope: Scope) -> Result<Arc<App>, ApiProblem> {
         self.may(scope)?;
         let app = self.service.app(app_id).await?;
-        if self.caller.sees(app.number) { Ok(app) } else { Err(Problem::no_app(app_id).into()) }
+        if self.caller.sees(app.number) {
+            return Ok(app);
+        }
+        tracing::warn!(key = self.caller.number, app = app_id, "a key asked for an app outside its scope");
+        Err(Problem::no_app(app_id).into())
     }
 
     /// For what is not one app's: the key must see all of them.
     pub(crate) fn everywhere(&self, scope: Scope) -> Result<(), ApiProblem> {
         self.may(scope)?;
-        if self.sees_all() { Ok(()) } else { Err(forbidden("all-apps").into()) }
+        if self.sees_all() { Ok(()) } else { Err(self.denied("all-apps").into()) }
     }
 
     pub(crate) fn may(&self, scope: Scope) -> Result<(), ApiProblem> {
-        if self.caller.may(scope) { Ok(()) } else { Err(forbidden(scope.as_str()).into()) }
+        if self.caller.may(scope) { Ok(()) } else { Err(self.denied(scope.as_str()).into()) }
+    }
+
+    /// The refusal, which the log tells of.
+    fn denied(&self, scope: &str) -> Problem {
+        tracing::warn!(key = self.caller.number, scope, "a key lacks what a call needs");
+        forbidden(scope)
     }
 
     pub(crate) fn sees(&self, app: &App) -> bool {

@@ -7,6 +7,7 @@ mod callback;
 mod callback_body;
 pub mod csv;
 mod docs;
+mod headers;
 mod health;
 mod kit;
 mod language;

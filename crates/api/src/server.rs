@@ -13,7 +13,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::{audit, callback, docs, health, kit, leftover, mp, problem, routes as resources};
+use crate::{audit, callback, docs, headers, health, kit, leftover, mp, problem, routes as resources};
 
 /// Request bodies of the REST interface.
 const MAX_BODY: usize = 16 * 1024 * 1024;
@@ -98,6 +98,7 @@ impl Api {
             .merge(extra)
             .layer(axum::middleware::from_fn(leftover::read_away))
             .layer(axum::middleware::from_fn(problem::render))
+            .layer(axum::middleware::from_fn(headers::set))
             .layer(TraceLayer::new_for_http().make_span_with(span))
     }
 
@@ -110,6 +111,7 @@ impl Api {
             .with_state(self.clone())
             .layer(axum::middleware::from_fn(leftover::read_away))
             .layer(axum::middleware::from_fn(problem::render))
+            .layer(axum::middleware::from_fn(headers::set))
             .layer(TraceLayer::new_for_http().make_span_with(span))
     }
 
@@ -121,6 +123,7 @@ impl Api {
             .route("/metrics", get(health::show_metrics))
             .with_state(self.clone())
             .layer(axum::middleware::from_fn(problem::render))
+            .layer(axum::middleware::from_fn(headers::set))
     }
 
     fn mini_programs() -> Router<Api> {

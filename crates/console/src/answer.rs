@@ -173,6 +173,16 @@ impl crate::Options {
         if path.is_empty() { "/".to_owned() } else { format!("/{path}/") }
     }
 
+    /// What the session's cookie is called. By TLS the name itself makes the browser see to it that no other host and no plain HTTP
+    /// has set it; the stronger of the two words needs the whole host for us.
+    pub(crate) fn session_name(&self) -> &'static str {
+        match (self.secure(), self.base() == "/") {
+            (true, true) => "__Host-hongyan_session",
+            (true, false) => "__Secure-hongyan_session",
+            (false, _) => "hongyan_session",
+        }
+    }
+
     /// Whether browsers come by TLS.
     pub(crate) fn secure(&self) -> bool {
         self.public_url.as_deref().is_some_and(|url| url.starts_with("https://"))

@@ -10,7 +10,10 @@ use subtle::ConstantTimeEq;
 
 use crate::Console;
 use crate::answer::Refused;
-use crate::visit::{SESSION, cookie, csrf};
+use crate::visit::{cookie, csrf};
+
+/// What a form of before somebody is signed in may be long.
+const MAX_OPEN: usize = 16 * 1024;
 
 /// The name under which a form brings its proof.
 const PROOF: &str = "csrf";
@@ -73,10 +76,14 @@ impl FromRequest<Console> for Form {
     type Rejection = Refused;
 
     async fn from_request(request: Request, console: &Console) -> Result<Self, Refused> {
-        let session = cookie(request.headers(), SESSION).map(SecretString::from);
+        let session = cookie(request.headers(), console.options.session_name()).map(SecretString::from);
         let bytes = Bytes::from_request(request, console).await.map_err(|_| stale())?;
         let form = Self::parse(&bytes);
-        form.proves(&session.ok_or_else(stale)?)?;
+        let proof = session.ok_or_else(stale).and_then(|session| form.proves(&session));
+        if proof.is_err() {
+            tracing::warn!("a form came without the proof of its session: an old page, or another site's");
+        }
+        proof?;
         Ok(form)
     }
 }
@@ -87,12 +94,14 @@ pub(crate) struct OpenForm(pub(crate) Form);
 impl FromRequest<Console> for OpenForm {
     type Rejection = Refused;
 
-    async fn from_request(request: Request, console: &Console) -> Result<Self, Refused> {
+    async fn from_request(request: Request, _: &Console) -> Result<Self, Refused> {
         let site = request.headers().get("sec-fetch-site").and_then(|value| value.to_str().ok());
         if site.is_some_and(|site| !matches!(site, "same-origin" | "none")) {
+            tracing::warn!("a form of another site was refused");
             return Err(stale().into());
         }
-        let bytes = Bytes::from_request(request, console).await.map_err(|_| stale())?;
+        // Whoever is not signed in yet brings a name and a password, not sheets.
+        let bytes = axum::body::to_bytes(request.into_body(), MAX_OPEN).await.map_err(|_| stale())?;
         Ok(Self(Form::parse(&bytes)))
     }
 }

@@ -15,7 +15,6 @@ use sha2::{Digest, Sha256};
 use crate::Console;
 use crate::answer::Refused;
 
-pub(crate) const SESSION: &str = "hongyan_session";
 pub(crate) const LANGUAGE: &str = "hongyan_language";
 
 /// A cookie of a request.
@@ -77,7 +76,7 @@ impl FromRequestParts<Console> for Visit {
         // A nested route sees only its own part.
         let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |uri| &uri.0);
         let path = uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string);
-        if let Some(session) = cookie(&parts.headers, SESSION).map(SecretString::from)
+        if let Some(session) = cookie(&parts.headers, console.options.session_name()).map(SecretString::from)
             && let Some(operator) = console.service.signed_in(&session).await?
         {
             let lang = language(&parts.headers);
@@ -94,7 +93,17 @@ impl Visit {
 
     /// The right, or a refusal that says who has it.
     pub(crate) fn need_everywhere(&self, right: Right) -> Result<(), Problem> {
-        if self.operator.may_everywhere(right) { Ok(()) } else { Err(forbidden()) }
+        if self.operator.may_everywhere(right) { Ok(()) } else { Err(self.denied(right)) }
+    }
+
+    /// The refusal, which the log tells of.
+    fn denied(&self, right: Right) -> Problem {
+        tracing::warn!(
+            operator = self.operator.name,
+            ?right,
+            "an operator asked for what the role may not do"
+        );
+        forbidden()
     }
 
     /// Notes what was done.
@@ -149,7 +158,7 @@ impl AppVisit {
 
     /// The right, or a refusal.
     pub(crate) fn need(&self, right: Right) -> Result<(), Problem> {
-        if self.may(right) { Ok(()) } else { Err(forbidden()) }
+        if self.may(right) { Ok(()) } else { Err(self.denied(right)) }
     }
 
     /// Notes what was done in the app.

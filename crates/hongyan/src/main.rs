@@ -3,6 +3,8 @@
 mod cli;
 mod commands;
 mod config;
+#[cfg(test)]
+mod documents;
 mod http;
 mod locale;
 mod open;

@@ -65,7 +65,7 @@ fn master_key(config: &Config, entropy: &dyn Entropy) -> anyhow::Result<MasterKe
     if path.exists() {
         return MasterKey::parse(&config::secret_file(&path)?).with_context(|| path.display().to_string());
     }
-    std::fs::create_dir_all(&config.data_dir).with_context(|| {
+    store::private::make_directory(&config.data_dir).with_context(|| {
         format!("the data directory {} cannot be made / 无法创建数据目录", config.data_dir.display())
     })?;
     let (key, text) = MasterKey::generate(entropy);

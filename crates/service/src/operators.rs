@@ -196,14 +196,14 @@ impl Service {
         password: &SecretString,
         from: &str,
     ) -> Result<SecretString, Problem> {
-        self.attempts.allow("", from, self.now())?;
+        self.attempts.make("", from, self.now())?;
         let Some(expected) = self.setup_code().await? else { return Err(already_set_up()) };
         let plain = |code: &str| {
             code.chars().filter(|c| c.is_ascii_alphanumeric()).collect::<String>().to_ascii_uppercase()
         };
         let fits = plain(code).as_bytes().ct_eq(plain(expected.expose_secret()).as_bytes());
         if !bool::from(fits) {
-            self.attempts.failed("", from, self.now());
+            tracing::warn!(from, "somebody came with a wrong setup code");
             return Err(FieldError::new(
                 "/code",
                 "wrong_setup_code",
@@ -302,27 +302,23 @@ impl Service {
         password: &SecretString,
         from: &str,
     ) -> Result<SecretString, Problem> {
-        let now = self.now();
-        self.attempts.allow(name, from, now)?;
+        if name.chars().count() > LONGEST_NAME {
+            return Err(wrong_credentials());
+        }
+        self.attempts.make(name, from, self.now())?;
         let stored = self.store.operators().await?.into_iter().find(|operator| operator.name == name);
         let hash = stored.as_ref().map(|operator| operator.password.clone());
         // An unknown name takes as long as a wrong password.
         let right = passwords::verify(password.clone(), hash).await?;
         match stored.filter(|_| right) {
             Some(operator) => {
-                self.attempts.succeeded(name);
+                self.attempts.succeeded(name, from);
                 self.note(&format!("operator:{name}"), None, "POST login", None).await;
                 self.open_session(operator.number).await
             }
             None => {
-                self.attempts.failed(name, from, now);
                 tracing::warn!(from, "somebody could not sign in");
-                Err(Problem::new(
-                    Kind::Unauthorized,
-                    "wrong_credentials",
-                    "名字或密码不对。忘记密码时，请管理员在服务器上运行 hongyan operator set-password 名字。",
-                    "Name or password is wrong. Where it is forgotten, the administrator runs `hongyan operator set-password NAME` on the server.",
-                ))
+                Err(wrong_credentials())
             }
         }
     }
@@ -457,6 +453,15 @@ fn view(stored: StoredOperator) -> Result<OperatorView, Problem> {
         created_at: time(stored.created_at),
         signed_in_at: stored.signed_in_at.map(time),
     })
+}
+
+fn wrong_credentials() -> Problem {
+    Problem::new(
+        Kind::Unauthorized,
+        "wrong_credentials",
+        "名字或密码不对。忘记密码时，请管理员在服务器上运行 hongyan operator set-password 名字。",
+        "Name or password is wrong. Where it is forgotten, the administrator runs `hongyan operator set-password NAME` on the server.",
+    )
 }
 
 fn already_set_up() -> Problem {

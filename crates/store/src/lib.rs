@@ -25,6 +25,7 @@ pub mod nodes;
 pub mod operators;
 pub mod people;
 mod postgres;
+pub mod private;
 pub mod relay;
 pub mod schedules;
 pub mod secrets;

@@ -1,4 +1,4 @@
-//! Links in Markdown files that lead to other files of the repository: the files must be there.
+//! Links in Markdown files that lead to other files of the repository, or to headings: both must be there.
 
 use std::path::{Path, PathBuf};
 
@@ -13,11 +13,15 @@ pub(super) fn check(root: &Path) -> Result<Vec<String>> {
         let text =
             std::fs::read_to_string(&path).with_context(|| format!("{} is not text", path.display()))?;
         for link in links(&text) {
-            if let Some(target) = target(root, &path, &link)
-                && !target.exists()
-            {
-                let name = path.strip_prefix(root).unwrap_or(&path).display();
+            let name = path.strip_prefix(root).unwrap_or(&path).display();
+            let target = target(root, &path, &link);
+            if target.as_ref().is_some_and(|target| !target.exists()) {
                 found.push(format!("{name}: links to {link}, which is not there"));
+            } else if let Some(heading) = heading(&link)
+                && let Ok(text) = std::fs::read_to_string(target.as_ref().unwrap_or(&path))
+                && !headings(&text).any(|slug| slug == heading)
+            {
+                found.push(format!("{name}: links to {link}, where there is no such heading"));
             }
         }
     }
@@ -59,6 +63,22 @@ fn without_code(line: &str) -> String {
     line.split('`').enumerate().map(|(number, part)| if number % 2 == 0 { part } else { "`" }).collect()
 }
 
+/// The heading of a Markdown file of ours that a link leads to.
+fn heading(link: &str) -> Option<&str> {
+    let (file, heading) = link.split_once('#')?;
+    (!file.contains("://") && (file.is_empty() || file.ends_with(".md"))).then_some(heading)
+}
+
+/// How the headings of a page are linked to: in small letters, hyphens for spaces, without signs.
+fn headings(text: &str) -> impl Iterator<Item = String> {
+    let titles =
+        text.lines().filter_map(|line| line.strip_prefix('#')).map(|line| line.trim_start_matches('#'));
+    titles.filter_map(|line| line.strip_prefix(' ')).map(|title| {
+        let kept = title.trim().chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+        kept.map(|c| if c == ' ' { '-' } else { c }).flat_map(char::to_lowercase).collect()
+    })
+}
+
 /// The file that a link leads to; none where it leads elsewhere, into the same page or, in a crate's README, to an
 /// item of the code (which rustdoc checks).
 fn target(root: &Path, from: &Path, link: &str) -> Option<PathBuf> {
@@ -88,6 +108,17 @@ See [a](docs/A.md#part), ![b](b.png \"title\") and <img src=\"c.svg\" width=\"10
 <a href=\"h.md\"><img src=\"i.png\"></a> [j `code`](j.md)
 ";
         assert_eq!(links(text), ["docs/A.md#part", "b.png", "c.svg", "f g.md", "j.md", "i.png", "h.md"]);
+    }
+
+    #[test]
+    fn headings_are_linked_to_as_readers_see_them() {
+        let text = "# 8. 第一条消息：先只发给自己人\n## `nginx`, Caddy\ntext\n#no\n";
+        assert_eq!(headings(text).collect::<Vec<_>>(), ["8-第一条消息先只发给自己人", "nginx-caddy"]);
+        assert_eq!(heading("A.md#part"), Some("part"));
+        assert_eq!(heading("#part"), Some("part"));
+        for other in ["A.md", "https://x.example/#part", "../src/lib.rs#L3"] {
+            assert_eq!(heading(other), None, "{other}");
+        }
     }
 
     #[test]

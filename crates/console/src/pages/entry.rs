@@ -15,7 +15,7 @@ use crate::Console;
 use crate::answer::{Answer, go, show, show_with, status};
 use crate::form::{Form, OpenForm};
 use crate::layout::Page;
-use crate::visit::{LANGUAGE, SESSION, Visit, address, cookie};
+use crate::visit::{LANGUAGE, Visit, address, cookie};
 
 type Peer = Option<Extension<ConnectInfo<SocketAddr>>>;
 
@@ -96,7 +96,13 @@ pub(crate) async fn claim(
     match claimed {
         Ok(session) => {
             let mut response = go("start");
-            set_cookie(&mut response, &console, SESSION, session.expose_secret(), None);
+            set_cookie(
+                &mut response,
+                &console,
+                console.options.session_name(),
+                session.expose_secret(),
+                None,
+            );
             Ok(response)
         }
         Err(problem) => {
@@ -130,8 +136,18 @@ pub(crate) async fn sign_in(
     let (name, next) = (form.get("name").to_owned(), form.get("next").to_owned());
     match console.service.sign_in(&name, &form.secret("password"), &from).await {
         Ok(session) => {
+            // Whoever was signed in here before is so no longer.
+            if let Some(before) = cookie(&headers, console.options.session_name()).map(SecretString::from) {
+                console.service.sign_out(&before).await?;
+            }
             let mut response = go(&inside(&next));
-            set_cookie(&mut response, &console, SESSION, session.expose_secret(), None);
+            set_cookie(
+                &mut response,
+                &console,
+                console.options.session_name(),
+                session.expose_secret(),
+                None,
+            );
             Ok(response)
         }
         Err(problem) => {
@@ -143,11 +159,11 @@ pub(crate) async fn sign_in(
 }
 
 pub(crate) async fn sign_out(State(console): State<Console>, headers: HeaderMap, _: Form) -> Answer {
-    if let Some(session) = cookie(&headers, SESSION).map(SecretString::from) {
+    if let Some(session) = cookie(&headers, console.options.session_name()).map(SecretString::from) {
         console.service.sign_out(&session).await?;
     }
     let mut response = go("login");
-    set_cookie(&mut response, &console, SESSION, "", Some(-1));
+    set_cookie(&mut response, &console, console.options.session_name(), "", Some(-1));
     Ok(response)
 }
 
@@ -211,13 +227,11 @@ fn outside(console: &Console, headers: &HeaderMap, zh: &str, en: &str) -> Page {
     Page::outside(console, lang, title)
 }
 
-/// A place of ours to go back to, and nobody else's.
+/// A place of ours to go back to, and nobody else's. Control characters are none of ours: browsers leave tabs and line breaks out
+/// of an address, and `/<tab>/evil.example` would become `//evil.example`.
 fn inside(back: &str) -> String {
     let back = back.trim_start_matches('/');
-    let ours = !back.contains("://")
-        && !back.contains('\\')
-        && !back.starts_with("//")
-        && !back.contains(['\r', '\n']);
+    let ours = !back.contains("://") && !back.contains('\\') && !back.contains(char::is_control);
     if ours { back.to_owned() } else { String::new() }
 }
 
@@ -246,6 +260,9 @@ mod tests {
             ("//evil.example/", "evil.example/"),
             ("https://evil.example/", ""),
             ("\\\\evil.example", ""),
+            ("/\t/evil.example/", ""),
+            ("\t//evil.example/", ""),
+            ("/\r\n/evil.example/", ""),
         ] {
             assert_eq!(super::inside(back), to, "{back}");
         }

@@ -14,7 +14,7 @@ use wechat::callback::{Format, Mode};
 
 use super::service_beside;
 use crate::cli::{self, FormatName, Global, ModeName, Push, Secret};
-use crate::config::secret_file;
+use crate::config::{Config, secret_file};
 use crate::locale::say;
 use crate::output;
 
@@ -223,14 +223,13 @@ fn changed(global: &Global, app: &App, generated: Option<&Generated>, now: Milli
     if let Some(generated) = generated {
         output::line("");
         output::line(say(
-            "请在微信后台“开发管理 → 开发设置 → 消息推送”中填写（只显示这一次）：",
-            "Paste this into WeChat's console, 开发管理 → 开发设置 → 消息推送 (shown only once):",
+            "请在微信后台“开发管理 → 消息推送”中填写（只显示这一次）：",
+            "Paste this into WeChat's console, 开发管理 → 消息推送 (shown only once):",
         ));
-        output::line(&format!(
-            "  URL              https://{}/callback/{}",
-            say("你的域名", "YOUR-DOMAIN"),
-            app.app_id
-        ));
+        // The configuration was read before, to open the database.
+        let public_url = Config::load(global, None, None).ok().and_then(|config| config.public_url);
+        let base = public_url.unwrap_or_else(|| say("https://你的域名", "https://YOUR-DOMAIN").to_owned());
+        output::line(&format!("  URL              {base}/callback/{}", app.app_id));
         output::line(&format!("  Token            {}", generated.token));
         output::line(&format!("  EncodingAESKey   {}", generated.aes_key));
         output::line(&format!("  {} {}", say("消息加解密方式  ", "mode            "), mode_name(app.mode())));

@@ -95,10 +95,18 @@ fn what_is_wrong_is_said_and_the_exit_code_tells() {
     std::fs::write(&key, kept).unwrap();
     ok(path, &["app", "list"]);
     #[cfg(unix)]
-    assert_eq!(
-        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&key).unwrap().permissions()) & 0o777,
-        0o600
-    );
+    {
+        let mode = |path: &std::path::Path| {
+            std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(path).unwrap().permissions()) & 0o777
+        };
+        assert_eq!(mode(&key), 0o600);
+        // Another directory means another key, which a database that is there already would not take.
+        if !crate::database::is_postgres() {
+            let fresh = path.join("fresh");
+            ok(path, &["app", "list", "--data-dir", fresh.to_str().unwrap()]);
+            assert_eq!(mode(&fresh), 0o700, "a new data directory is its owner's");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -19,6 +19,7 @@ mod durable;
 mod erase;
 mod examples;
 mod faults;
+mod headers;
 mod http;
 mod keys_in_change;
 mod ledger;
@@ -31,6 +32,8 @@ mod program;
 mod pushes;
 mod quarantine;
 mod relay;
+#[cfg(unix)]
+mod snippets;
 #[cfg(target_os = "linux")]
 mod soak;
 mod target;

@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use sheets::{Book, Limits, SheetRow, Source};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use uuid::Uuid;
 
 use super::asked::{Choice, UploadRequest};
@@ -22,6 +22,9 @@ use crate::{App, Service};
 const BATCH: usize = 1_000;
 /// Batches between the two threads.
 const AHEAD: usize = 2;
+
+/// Sheets that are unpacked at the same time: each may take half a gigabyte of memory (docs/UPLOADS.md), others wait their turn.
+static AT_ONCE: Semaphore = Semaphore::const_new(2);
 
 /// What one reading collects.
 pub(super) struct Reading<'a> {
@@ -66,6 +69,7 @@ impl Service {
             Some(id) => Some(self.template(app, id).await?.ok_or_else(|| no_template(id))?),
             None => None,
         };
+        let _turn = AT_ONCE.acquire().await;
         let looked = {
             let (file, asked) = (Arc::clone(&file), asked.clone());
             blocking(move || peek(&file, &asked)).await??

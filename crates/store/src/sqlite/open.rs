@@ -59,7 +59,7 @@ pub(crate) async fn pending_migrations(path: &Path) -> Result<Vec<String>, OpenE
 
 pub(crate) async fn open(path: &Path, worker: bool) -> Result<Opened, OpenError> {
     if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
-        std::fs::create_dir_all(directory).map_err(|source| file_error(directory, source))?;
+        crate::private::make_directory(directory).map_err(|source| file_error(directory, source))?;
     }
     let lock = if worker { Some(lock_patiently(path).await?) } else { None };
     one_name(path)?;

@@ -138,6 +138,32 @@ async fn sessions_end_and_passwords_are_not_guessed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn signing_in_leads_nowhere_else_and_leaves_no_session_behind() {
+    let world = World::new(false).await;
+    operator(&world, "admin", json!({ "*": "admin" })).await;
+    let before = Person::sign_in(&world, "admin").await;
+    let headers = [super::FORM, ("cookie", before.cookie.as_str()), ("connection", "close")];
+    let login = format!("{}/login", world.url);
+    let body = super::form(&[("name", "admin"), ("password", PASSWORD), ("next", "/\t/evil.example/")]);
+    let reply = crate::http::call("POST", &login, &headers, body).await;
+    assert_eq!((reply.status, reply.headers["location"].to_str().unwrap()), (303, "/"));
+    assert_eq!(before.get("apps").await.status, 303, "the session of before is over");
+    let long = super::form(&[("name", "admin"), ("password", &"x".repeat(20_000))]);
+    assert_eq!(crate::http::call("POST", &login, &headers, long).await.status, 403, "nobody's password");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn guesses_that_come_together_are_counted_one_by_one() {
+    let world = World::new(false).await;
+    operator(&world, "admin", json!({ "*": "admin" })).await;
+    let tries = (0..30).map(|_| try_sign_in(&world.url, "admin", "wrong"));
+    let statuses: Vec<u16> =
+        futures::future::join_all(tries).await.iter().map(|reply| reply.status).collect();
+    let count = |status| statuses.iter().filter(|is| **is == status).count();
+    assert_eq!((count(401), count(429)), (10, 20), "{statuses:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_done_stands_in_the_log() {
     let world = World::new(true).await;
     operator(&world, "admin", json!({ "*": "admin" })).await;
