@@ -7,6 +7,7 @@
 //! Sources stand at the calls. The hosts: official page "接口域名说明" (api.weixin.qq.com, and api2, sh.api, sz.api, hk.api).
 
 mod access_token;
+mod certificate;
 mod diagnostics;
 mod error;
 mod http;
@@ -21,6 +22,7 @@ mod templates;
 use std::time::Duration;
 
 pub use access_token::TokenGrant;
+pub use certificate::{Distrust, NoCertificate, ShownCertificate};
 pub use diagnostics::{CallbackCheck, CheckAction, CheckOperator, DnsResult, PingResult, RidRecord};
 pub use error::{BuildError, CallError, NoAnswer, NotSent};
 pub use http::Client;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod calls;
+mod certificate;
 mod send;
 mod server;
 
