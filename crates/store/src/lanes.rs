@@ -254,13 +254,21 @@ impl Store {
         }
     }
 
+    /// Since when the oldest callback of a lane waits to be applied.
+    ///
+    /// # Errors
+    /// Where the database is away.
+    pub async fn inbox_lag(&self, lane: Lane) -> Result<Option<Millis>, StoreError> {
+        let inbox = if self.is_shared() { INBOX_LAG } else { INBOX_LAG_OF_FILE };
+        Ok(db::query_scalar(inbox).bind(lane.0).fetch_optional(&self.readers).await?)
+    }
+
     /// Since when the oldest callback of a lane waits to be applied, and the first message of its queues to leave.
     ///
     /// # Errors
     /// Where the database is away.
     pub async fn lane_lag(&self, lane: Lane) -> Result<Lag, StoreError> {
-        let inbox = if self.is_shared() { INBOX_LAG } else { INBOX_LAG_OF_FILE };
-        let inbox = db::query_scalar(inbox).bind(lane.0).fetch_optional(&self.readers).await?;
+        let inbox = self.inbox_lag(lane).await?;
         let waiting = crate::hot::claim::queues(&self.readers, Some(lane)).await?;
         let queue =
             waiting.iter().filter(|waiting| !waiting.queue.is_unknown()).map(|waiting| waiting.due_at);

@@ -26,18 +26,21 @@ pub mod operators;
 pub mod people;
 mod postgres;
 pub mod private;
+pub mod readiness;
 pub mod relay;
 pub mod schedules;
 pub mod secrets;
 mod sessions;
 mod sqlite;
 pub mod store;
+pub mod stuck;
 pub mod subscriptions;
 pub mod templates;
 #[cfg(all(unix, any(test, feature = "testing")))]
 pub mod testing;
 pub mod tokens;
 pub mod uploads;
+pub mod vitals;
 pub mod webhooks;
 mod writing;
 

@@ -84,6 +84,8 @@ pub struct Store {
     path: Arc<PathBuf>,
     closing: Arc<Notify>,
     checkpointer: Arc<Mutex<Option<JoinHandle<()>>>>,
+    /// Whether it could be written when that was asked last.
+    pub(crate) probed: Arc<crate::readiness::Probed>,
     /// Keeps the worker's lock file open.
     _lock: Arc<Option<std::fs::File>>,
 }
@@ -198,6 +200,7 @@ impl Store {
             path: Arc::new(path),
             closing,
             checkpointer: Arc::new(Mutex::new(checkpointer)),
+            probed: Arc::default(),
             _lock: Arc::new(lock),
         })
     }
@@ -239,6 +242,7 @@ impl Store {
             path: Arc::new(options.scratch.unwrap_or_else(std::env::temp_dir).join("-")),
             closing,
             checkpointer: Arc::new(Mutex::new(Some(news))),
+            probed: Arc::default(),
             _lock: Arc::new(None),
         };
         // Lists walk lane by lane, whoever holds them.
@@ -249,6 +253,11 @@ impl Store {
     /// Whether several processes may serve this database.
     pub fn is_shared(&self) -> bool {
         self.readers.engine() == Engine::Postgres
+    }
+
+    /// Whether a worker serves this file right now, be it this process; of a shared database the nodes tell.
+    pub fn is_served(&self) -> bool {
+        self.is_shared() || open::is_served(&self.path)
     }
 
     /// Closes the database: what was handed in before is kept, and nothing can be read or written any more. A file stands

@@ -22,6 +22,28 @@ const TABLES: [(&str, &str); 4] = [
     ("attempt", "autovacuum_analyze_scale_factor = 0.05"),
 ];
 
+/// The partitions of this stretch of time and the next that are not there, and the default ones that hold rows.
+pub(crate) async fn state(pool: &PgPool, now: Millis) -> Result<(Vec<String>, Vec<String>), sqlx::Error> {
+    let present = now.div_euclid(WIDTH);
+    let (mut missing, mut filled) = (Vec::new(), Vec::new());
+    for (table, _) in TABLES {
+        for number in present..=present + 1 {
+            let name = format!("{table}_p{number}");
+            let there: bool =
+                sqlx::query_scalar("select to_regclass($1) is not null").bind(&name).fetch_one(pool).await?;
+            if !there {
+                missing.push(name);
+            }
+        }
+        let name = format!("{table}_default");
+        let question = sqlx::AssertSqlSafe(format!("select exists (select 1 from {name})"));
+        if sqlx::query_scalar::<_, bool>(question).fetch_one(pool).await? {
+            filled.push(name);
+        }
+    }
+    Ok((missing, filled))
+}
+
 /// Makes the partitions around a moment that are not there. Where the default one holds rows of that time already, they
 /// stay there, and so does what is like them.
 pub(crate) async fn make(pool: &PgPool, now: Millis) -> Result<(), sqlx::Error> {

@@ -236,7 +236,11 @@ impl Task {
                 transaction::within(pool, lane, self.patience, work).await
             };
             match done {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    // Work and commit are not told apart here: the transaction with its wait for a connection.
+                    self.context.work.add(Kind::Commit, 1, started.elapsed());
+                    return Ok(());
+                }
                 Err(error) => {
                     self.context.forget();
                     if !error.is_transient() || started.elapsed() > AGAIN {

@@ -139,6 +139,18 @@ impl Writer {
         self.rare(work, Urgency::Bulk).await
     }
 
+    /// A rare write that nobody has to learn of and somebody waits for: whether writing works at all.
+    pub(crate) async fn probe<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut Db, &'c Context) -> BoxFuture<'c, Result<T, StoreError>> + Send + 'static,
+    {
+        match &self.hand {
+            Hand::Sqlite(queues) => queues.rare(work, Urgency::Urgent).await,
+            Hand::Postgres(lanes) => lanes.rare(work, true).await,
+        }
+    }
+
     async fn rare<T, F>(&self, work: F, urgency: Urgency) -> Result<T, StoreError>
     where
         T: Send + 'static,

@@ -53,6 +53,9 @@ impl Meter {
         let (count, nanos) = &self.0[kind as usize];
         count.fetch_add(rows as u64, Ordering::Relaxed);
         nanos.fetch_add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        if matches!(kind, Kind::Commit) {
+            metrics::histogram!("hongyan_database_commit_seconds").record(took.as_secs_f64());
+        }
     }
 
     pub(crate) fn rows(&self, kind: Kind) -> u64 {

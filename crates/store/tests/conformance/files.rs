@@ -382,3 +382,31 @@ async fn a_list_passes_a_bounded_number_of_another_apps_rows() {
     let found: Vec<_> = [second.items, third.items].concat().iter().map(|message| message.id).collect();
     assert_eq!((found, third.next), (own, None));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_written_is_not_ready() {
+    use store::readiness::NotReady;
+    let bed = Bed::sqlite().await;
+    assert_eq!(bed.store.ready().await, Ok(()));
+    let mut other = raw(&bed).await;
+    run(&mut other, "begin immediate").await;
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    assert_eq!(bed.store.ready().await, Err(NotReady::Slow), "somebody else holds it");
+    run(&mut other, "commit").await;
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    assert_eq!(bed.store.ready().await, Ok(()));
+    // An older state in place of what was there.
+    run(&mut other, "update _sqlx_migrations set success = false where version = (select max(version) from _sqlx_migrations)").await;
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    assert_eq!(bed.store.ready().await, Err(NotReady::Pending(1)));
+    run(&mut other, "update _sqlx_migrations set success = true").await;
+    // The table of the probe gone: any other error of a write.
+    run(&mut other, "alter table duty rename to elsewhere").await;
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let failing = bed.store.ready().await;
+    assert!(matches!(&failing, Err(NotReady::Failing(why)) if why.contains("duty")), "{failing:?}");
+    // The writer ended.
+    bed.store.close().await;
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    assert!(bed.store.ready().await.is_err());
+}

@@ -28,6 +28,7 @@ mod relaying;
 mod settling;
 mod sharing;
 mod unknown;
+mod vitals;
 
 /// Each case on each engine: the list is written once.
 macro_rules! suite {
@@ -118,6 +119,7 @@ suite! {
         what_is_to_be_passed_on_waits_in_order, an_event_is_queued_once,
         what_is_passed_on_at_once_is_told_from_what_was,
     }
+    vitals { a_database_tells_how_it_is, what_is_stuck_is_counted }
     rare {
         an_app_keeps_its_secrets, replaced_keys_stay_for_a_while, names_of_apps_are_unique, a_removed_app_leaves_its_number_unused,
         a_token_is_swapped_by_one, a_gate_closes_and_opens, a_key_is_found_by_its_digest, a_sync_tells_what_is_gone,

@@ -235,3 +235,55 @@ async fn many_nodes_migrate_at_once() {
     db.execute(later).await.unwrap();
     open().await.unwrap().ping().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_is_told_and_so_is_a_filled_default_partition() {
+    use store::readiness::NotReady;
+    use store::vitals::Vitals;
+    let Some(bed) = bed("a_lock_is_told_and_so_is_a_filled_default_partition").await else { return };
+    assert_eq!(bed.store.ready().await, Ok(()));
+    let mut other = PgConnection::connect(&bed.url).await.unwrap();
+    other.execute("begin; lock table duty in access exclusive mode").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    assert_eq!(bed.store.ready().await, Err(NotReady::Slow));
+    other.execute("rollback").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    assert_eq!(bed.store.ready().await, Ok(()));
+    let Vitals::Postgres(vitals) = bed.store.vitals(false).await.unwrap() else { panic!("another engine") };
+    assert!(vitals.filled_defaults.is_empty(), "{vitals:?}");
+    other
+        .execute(
+            "insert into attempt (lane, message, number, at, ambiguous) values (0, '\\x00', 1, 0, false)",
+        )
+        .await
+        .unwrap();
+    let Vitals::Postgres(vitals) = bed.store.vitals(false).await.unwrap() else { panic!("another engine") };
+    assert_eq!(vitals.filled_defaults, ["attempt_default"]);
+    other.execute("delete from attempt").await.unwrap();
+    bed.store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn followers_are_shown_and_missed() {
+    use store::readiness::NotReady;
+    use store::testing::{FAST, Standby, TempPostgres};
+    use store::vitals::Vitals;
+    let Some(_) = TempPostgres::shared("followers_are_shown_and_missed") else { return };
+    let (primary, standby) = Standby::pair(&FAST).unwrap();
+    let bed = Bed::at(primary.url()).await;
+    assert_eq!(bed.store.ready().await, Ok(()));
+    let Vitals::Postgres(vitals) = bed.store.vitals(false).await.unwrap() else { panic!("another engine") };
+    assert_eq!(vitals.synchronous_standby_names, "*");
+    let [follower] = vitals.standbys.as_slice() else { panic!("{vitals:?}") };
+    assert_eq!((follower.state.as_str(), follower.sync_state.as_str()), ("streaming", "sync"));
+    assert!(follower.behind.is_some_and(|behind| behind >= 0), "{follower:?}");
+    // Nobody confirms any more: what is read is well, and no write becomes durable.
+    standby.server().crash().unwrap();
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    assert_eq!(bed.store.ready().await, Err(NotReady::Slow));
+    primary.say("alter system reset synchronous_standby_names").unwrap();
+    primary.say("select pg_reload_conf()").unwrap();
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    assert_eq!(bed.store.ready().await, Ok(()));
+    bed.store.close().await;
+}
