@@ -12,10 +12,12 @@ mod health;
 mod kit;
 mod language;
 mod leftover;
+pub mod metrics;
 mod mp;
 mod problem;
+mod request;
 mod routes;
 mod server;
 
-pub use health::{install_metrics, keep_metrics};
+pub use metrics::{install_metrics, keep_metrics};
 pub use server::{Api, openapi};

@@ -11,6 +11,7 @@ use serde::Serialize;
 use service::{Kind, Lang, Problem};
 
 use crate::language;
+use crate::request::RequestId;
 
 /// A problem on its way out.
 pub(crate) struct ApiProblem(pub(crate) Problem);
@@ -44,6 +45,9 @@ pub(crate) struct ProblemBody {
     /// Each wrong field.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldBody>,
+    /// By which the request is found in the log; the answer's `x-request-id`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
 }
 
 /// One wrong field.
@@ -89,6 +93,7 @@ impl ProblemBody {
                     detail: error.detail(lang).to_owned(),
                 })
                 .collect(),
+            request_id: None,
         }
     }
 }
@@ -112,9 +117,11 @@ impl IntoResponse for ApiProblem {
 /// Writes the problem of a response in the request's language.
 pub(crate) async fn render(request: Request, next: Next) -> Response {
     let lang = language::of(request.headers());
+    let id = request.extensions().get::<RequestId>().map(|id| id.0.clone());
     let response = next.run(request).await;
     let Some(problem) = response.extensions().get::<Arc<Problem>>().cloned() else { return response };
-    let body = serde_json::to_vec(&ProblemBody::new(&problem, lang)).unwrap_or_default();
+    let body = ProblemBody { request_id: id, ..ProblemBody::new(&problem, lang) };
+    let body = serde_json::to_vec(&body).unwrap_or_default();
     let (mut parts, _) = response.into_parts();
     parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));

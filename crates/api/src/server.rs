@@ -13,7 +13,9 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::{audit, callback, docs, headers, health, kit, leftover, mp, problem, routes as resources};
+use crate::{
+    audit, callback, docs, headers, health, kit, leftover, mp, problem, request, routes as resources,
+};
 
 /// Request bodies of the REST interface.
 const MAX_BODY: usize = 16 * 1024 * 1024;
@@ -100,6 +102,7 @@ impl Api {
             .layer(axum::middleware::from_fn(problem::render))
             .layer(axum::middleware::from_fn(headers::set))
             .layer(TraceLayer::new_for_http().make_span_with(span))
+            .layer(axum::middleware::from_fn_with_state(self.clone(), request::enter))
     }
 
     /// Only what must face the internet.
@@ -113,6 +116,7 @@ impl Api {
             .layer(axum::middleware::from_fn(problem::render))
             .layer(axum::middleware::from_fn(headers::set))
             .layer(TraceLayer::new_for_http().make_span_with(span))
+            .layer(axum::middleware::from_fn_with_state(self.clone(), request::enter))
     }
 
     /// Of a node that only sends: how it is.
@@ -124,6 +128,7 @@ impl Api {
             .with_state(self.clone())
             .layer(axum::middleware::from_fn(problem::render))
             .layer(axum::middleware::from_fn(headers::set))
+            .layer(axum::middleware::from_fn_with_state(self.clone(), request::enter))
     }
 
     fn mini_programs() -> Router<Api> {
@@ -138,7 +143,7 @@ impl Api {
     }
 }
 
-/// Method and path only: a callback's query holds signatures, an access token may stand in another.
-fn span(request: &axum::extract::Request) -> tracing::Span {
-    tracing::debug_span!("request", method = %request.method(), path = request.uri().path())
+/// The request's own span is around it: see `request`.
+fn span(_: &axum::extract::Request) -> tracing::Span {
+    tracing::Span::current()
 }

@@ -111,7 +111,6 @@ impl Applier {
     async fn catch_up(&mut self) -> Result<(), StoreError> {
         let store = self.shared.service.store().clone();
         self.waiting = false;
-        gauge(0);
         // A file's inbox lies in time order, whatever the lanes; elsewhere each lane is read by itself, some at a time.
         let lanes = self.shared.lanes.list();
         let at_a_time = if store.is_shared() { LANES } else { usize::MAX };
@@ -151,7 +150,6 @@ impl Applier {
         let store = self.shared.service.store();
         let (started, appended) = (Instant::now(), store.appended());
         let age = self.shared.service.now() - oldest;
-        gauge(age);
         let outcomes = store.apply(batch).await?;
         let done = outcomes.iter().filter(|outcome| **outcome == Application::Done).count();
         metrics::counter!("hongyan_callbacks_applied_total").increment(done as u64);
@@ -228,11 +226,6 @@ pub(crate) async fn pass_on(shared: Shared) {
             shared.service.store().hints().appended_elsewhere();
         }
     }
-}
-
-fn gauge(age: Millis) {
-    #[expect(clippy::cast_precision_loss, reason = "a gauge")]
-    metrics::gauge!("hongyan_inbox_oldest_unapplied_seconds").set(age as f64 / SECOND as f64);
 }
 
 /// What an event says, template by template. Words that WeChat does not document decide nothing.

@@ -2,9 +2,11 @@
 
 mod applier;
 mod campaigns;
+mod certificate;
 mod dispatcher;
 mod eraser;
 mod lanes;
+mod measure;
 mod relay;
 mod schedules;
 mod sweeper;
@@ -153,6 +155,8 @@ impl Engine {
         tasks.spawn(sweeper::run(shared.clone()));
         tasks.spawn(relay::run(shared.clone()));
         tasks.spawn(upkeep::run(shared.clone()));
+        tasks.spawn(measure::run(shared.clone()));
+        tasks.spawn(certificate::run(shared.clone()));
         tasks.spawn(eraser::run(shared.clone()));
         tasks.spawn(schedules::run(shared.clone()));
         tasks.spawn(webhooks::run(shared.clone()));
@@ -163,6 +167,7 @@ impl Engine {
     /// A node that holds no lanes: it reads anew what others write, and tells them of what it appended.
     fn watch(shared: &Shared, tasks: &TaskTracker) {
         tasks.spawn(route_hints(shared.clone(), None));
+        tasks.spawn(certificate::run(shared.clone()));
         tasks.spawn(applier::pass_on(shared.clone()));
     }
 

@@ -82,6 +82,8 @@ struct Asked {
     quota: HashMap<i64, Millis>,
     /// The day on which somebody was told that little is left.
     told: HashMap<i64, String>,
+    /// What was left at the last look.
+    remain: HashMap<i64, i64>,
 }
 
 impl Asked {
@@ -113,6 +115,11 @@ impl Asked {
     /// Warns before WeChat's quota is spent (45009).
     async fn quota(&mut self, shared: &Shared, app: &App) {
         let now = shared.service.now();
+        if let Some(remain) = self.remain.get(&app.number) {
+            // Set again each time: a gauge that nobody sets vanishes.
+            #[expect(clippy::cast_precision_loss, reason = "a gauge")]
+            metrics::gauge!("hongyan_quota_remain", "app" => app.app_id.clone()).set(*remain as f64);
+        }
         let sends = app.settings.daily_budget.is_some()
             || shared.service.campaigns().under_way().iter().any(|live| live.stored.asked.app == app.number);
         if !sends || self.quota.get(&app.number).is_some_and(|next| *next > now) {
@@ -126,8 +133,7 @@ impl Asked {
                 return;
             }
         };
-        #[expect(clippy::cast_precision_loss, reason = "a gauge")]
-        metrics::gauge!("hongyan_quota_remain", "app" => app.app_id.clone()).set(quota.remain as f64);
+        self.remain.insert(app.number, quota.remain);
         let low = quota.remain * 100 <= quota.daily_limit * LOW;
         if low && self.told.get(&app.number) != Some(&quota.day) {
             tracing::warn!(

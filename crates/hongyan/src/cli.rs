@@ -31,6 +31,18 @@ pub(crate) struct Global {
     /// Prints JSON for programs instead of tables
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// How log lines are written: text, or a JSON object each
+    #[arg(long, global = true, env = "HONGYAN_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
 }
 
 #[derive(Debug, Subcommand)]
@@ -80,6 +92,8 @@ pub(crate) enum Command {
     /// One notice to many
     #[command(subcommand)]
     Campaign(crate::commands::campaign::Campaign),
+    /// Checks the installation and its apps, and says what to do
+    Doctor(crate::commands::doctor::Doctor),
     /// Shows and checks the configuration
     #[command(subcommand)]
     Config(ConfigCommand),

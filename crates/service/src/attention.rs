@@ -7,6 +7,7 @@ use serde::Serialize;
 use store::happened::What;
 use wechat::{Lang, errcode};
 
+use crate::doctor::Verdict;
 use crate::problem::Problem;
 use crate::statistics::{By, Totals};
 use crate::{App, Service};
@@ -179,6 +180,16 @@ impl Service {
                 );
             }
         }
+        if let Some(seen) = self.certificate_seen().filter(|seen| seen.alarms()) {
+            let severity = if seen.verdict == Verdict::Fail { Severity::Alarm } else { Severity::Warning };
+            let (zh, en) = (seen.text(Lang::Zh), seen.text(Lang::En));
+            add(
+                "certificate",
+                severity,
+                say(format!("public_url 的证书：{zh}"), format!("The certificate of public_url: {en}")),
+                None,
+            );
+        }
         if app.settings.trial {
             add(
                 "trial",
@@ -219,6 +230,8 @@ impl Service {
         let now = self.now();
         let mut all = self.store.signs(now - DAY, &crate::quota::day(now)).await?;
         let webhooks = self.store.webhooks().await?;
+        let certificate = self.certificate_seen().map(|seen| seen.verdict);
+        let (ended, ends) = (certificate == Some(Verdict::Fail), certificate == Some(Verdict::Warn));
         let apps = self.apps.all();
         let mut health: Vec<Health> = apps
             .iter()
@@ -226,13 +239,13 @@ impl Service {
                 let signs = all.remove(&app.number).unwrap_or_default();
                 let of = |what| signs.happened.get(&what).copied().unwrap_or(0);
                 let silent = signs.last_callback.is_none_or(|at| now - at > SILENT);
-                let alarms = [signs.gate_closed, of(What::Sent) > 0 && silent];
+                let alarms = [signs.gate_closed, of(What::Sent) > 0 && silent, ended];
                 let nearly = app
                     .settings
                     .daily_budget
                     .is_some_and(|budget| signs.budget_taken as f64 >= f64::from(budget) * NEARLY);
                 let warnings =
-                    [signs.templates == 0, of(What::CallbackQuarantined) > 0, nearly].map(usize::from);
+                    [signs.templates == 0, of(What::CallbackQuarantined) > 0, nearly, ends].map(usize::from);
                 let paused = signs.paused_because.iter().filter(|because| !by_hand(because)).count();
                 let disabled = webhooks
                     .iter()

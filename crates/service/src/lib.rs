@@ -6,6 +6,7 @@ pub mod arrivals;
 pub mod ask_again;
 pub mod attention;
 pub mod audit;
+mod backlog;
 pub mod callback;
 pub mod campaigns;
 pub mod checks;
@@ -77,6 +78,7 @@ pub struct Parts {
     limits: mini_program::Limits,
     breakers: mini_program::Breakers,
     public_url: std::sync::OnceLock<String>,
+    certificates: doctor::Certificates,
 }
 
 impl std::ops::Deref for Service {
@@ -99,7 +101,7 @@ impl Service {
         let name = hex::encode(domain::entropy::random_bytes::<8>(&*entropy));
         let tokens = Tokens::new(store.clone(), client.clone(), Arc::clone(&clock), name);
         let (keys, fresh, known_templates, chat_answers, campaigns, guests) = Default::default();
-        let (attempts, arrivals, public_url, limits, breakers) = Default::default();
+        let (attempts, arrivals, public_url, limits, breakers, certificates) = Default::default();
         Self(Arc::new(Parts {
             store,
             clock,
@@ -118,6 +120,7 @@ impl Service {
             limits,
             breakers,
             public_url,
+            certificates,
         }))
     }
 

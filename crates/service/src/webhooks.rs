@@ -25,7 +25,7 @@ const OVERLAP: Millis = 24 * HOUR;
 /// What secrets begin with, by the specification.
 const PREFIX: &str = "whsec_";
 /// The kinds of events.
-pub const KINDS: [&str; 24] = [
+pub const KINDS: [&str; 25] = [
     "message.accepted",
     "message.delivered",
     "message.undelivered",
@@ -50,6 +50,7 @@ pub const KINDS: [&str; 24] = [
     "alarm.template",
     "alarm.schedule",
     "alarm.webhook",
+    "alarm.certificate",
 ];
 
 /// How an endpoint is told.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use service::Scope;
 use service::arrivals::Arrival;
 use service::attention::{Attention, Health};
-use service::doctor::Check;
+use service::doctor::{Check, Verdict, worst};
 use service::statistics::{By, Stretch};
 
 use super::messages::moment;
@@ -21,11 +21,33 @@ use crate::problem::{ApiProblem, ProblemBody};
 /// What was checked, and the last requests to the callback address.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct Diagnosis {
+    /// The worst of all checks.
+    verdict: Verdict,
     checks: Vec<Check>,
     arrivals: Vec<Arrival>,
 }
 
-/// Checks an app's set-up, asking WeChat where that is needed.
+/// What was checked of the installation.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct InstallationDiagnosis {
+    /// The worst of all checks.
+    verdict: Verdict,
+    checks: Vec<Check>,
+}
+
+/// Checks what all apps share: the database, the lanes, webhooks, the address and its certificate. For keys of all apps.
+#[utoipa::path(get, path = "/doctor",
+    responses((status = 200, body = InstallationDiagnosis, description = "The checks"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+pub(crate) async fn installation(
+    access: Access,
+    Language(lang): Language,
+) -> Result<axum::Json<InstallationDiagnosis>, ApiProblem> {
+    access.everywhere(Scope::Read)?;
+    let checks = access.service().doctor_installation(lang, false).await;
+    Ok(axum::Json(InstallationDiagnosis { verdict: worst(&checks), checks }))
+}
+
+/// Checks an app's set-up, asking WeChat where that is needed, and (for keys of all apps) what all apps share. Takes some seconds.
 #[utoipa::path(get, path = "/apps/{app_id}/doctor", params(("app_id" = String, Path, description = "AppID")),
     responses((status = 200, body = Diagnosis, description = "The checks"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
 pub(crate) async fn doctor(
@@ -35,7 +57,11 @@ pub(crate) async fn doctor(
 ) -> Result<axum::Json<Diagnosis>, ApiProblem> {
     let app = access.app(&app_id, Scope::Read).await?;
     let service = access.service();
-    Ok(axum::Json(Diagnosis { checks: service.doctor(&app, lang).await, arrivals: service.arrivals(&app) }))
+    let installation =
+        async { if access.sees_all() { service.doctor_installation(lang, false).await } else { Vec::new() } };
+    let (mut checks, installation) = futures::join!(service.doctor(&app, lang), installation);
+    checks.extend(installation);
+    Ok(axum::Json(Diagnosis { verdict: worst(&checks), checks, arrivals: service.arrivals(&app) }))
 }
 
 /// What needs somebody, the worst first.

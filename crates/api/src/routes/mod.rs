@@ -47,6 +47,7 @@ pub(crate) fn all() -> OpenApiRouter<Api> {
         .routes(routes!(insight::library))
         .routes(routes!(insight::keywords))
         .routes(routes!(insight::doctor))
+        .routes(routes!(insight::installation))
         .routes(routes!(insight::attention))
         .routes(routes!(cluster::show))
         .routes(routes!(insight::health))

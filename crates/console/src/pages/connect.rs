@@ -106,7 +106,7 @@ async fn connect_page(
 ) -> Result<ConnectPage, Problem> {
     let page = Page::of_app(visit, "connect", "");
     let title = page.t("接入向导", "Connect").to_owned();
-    let checks = visit.service().doctor(&visit.app, visit.lang).await;
+    let checks = visit.service().check_connection(&visit.app, visit.lang).await;
     let url = callback_url(visit, headers);
     let local = ["127.0.0.1", "localhost", "[::1]"].iter().any(|local| url.contains(local));
     let word = if visit.lang == Lang::Zh { "zh" } else { "en" };

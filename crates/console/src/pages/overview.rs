@@ -86,7 +86,7 @@ fn link(one: &Attention, page: &Page) -> Option<String> {
         "campaign_paused" | "awaiting_approval" => Some(page.a(&format!("campaigns/{target}"))),
         "template_changed" | "no_templates" => Some(page.a("templates")),
         "quarantined" if page.may_manage() => Some(page.a("callbacks")),
-        "gate_closed" | "no_callbacks" if page.may_manage() => Some(page.a("doctor")),
+        "gate_closed" | "no_callbacks" | "certificate" if page.may_manage() => Some(page.a("doctor")),
         "webhook_disabled" if page.admin => Some(format!("webhooks/{target}")),
         "budget" | "trial" if page.may_manage() => Some(page.a("settings")),
         _ => None,

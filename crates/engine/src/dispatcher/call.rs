@@ -174,6 +174,7 @@ impl Call {
         let client = shared.service.client();
         let (answer, overdue) = client.send_patiently(&self.app.api_base_url, &token.secret, &request).await;
         metrics::histogram!("hongyan_send_seconds").record(started.elapsed().as_secs_f64());
+        metrics::counter!("hongyan_send_answers_total", "class" => sort_of(&answer)).increment(1);
         Reached::Heard(hear(answer), overdue)
     }
 
@@ -220,6 +221,25 @@ impl Call {
             pausing: None,
             campaign: self.message.queue.campaign(),
         }
+    }
+}
+
+/// What sort of answer it was, for the metrics: as few words as there are classes.
+fn sort_of(answer: &SendAnswer) -> &'static str {
+    match answer {
+        SendAnswer::NotSent(_) => "not_sent",
+        SendAnswer::NoAnswer(_) => "no_answer",
+        SendAnswer::Answered { errcode, .. } => match errcode::class(*errcode) {
+            Class::Ok => "ok",
+            Class::RefreshToken => "refresh_token",
+            Class::Retry => "retry",
+            Class::Ambiguous => "ambiguous",
+            Class::Refused => "refused",
+            Class::Permanent => "permanent",
+            Class::Configuration => "configuration",
+            Class::Quota => "quota",
+            Class::MinuteLimit => "minute_limit",
+        },
     }
 }
 

@@ -6,6 +6,7 @@ mod cluster;
 mod config;
 mod copy;
 mod demo;
+pub(crate) mod doctor;
 mod key;
 pub(crate) mod ledger;
 pub(crate) mod operations;
@@ -23,7 +24,7 @@ use std::process::ExitCode;
 use store::Role;
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::{Arguments, Command, Global};
+use crate::cli::{Arguments, Command, Global, LogFormat};
 use crate::config::Config;
 use crate::open;
 use crate::output;
@@ -33,10 +34,11 @@ pub(crate) use simulator::{MiniProgram, new as simulator_new};
 /// Runs what was typed.
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let Arguments { global, command } = arguments;
-    install_log(matches!(
+    let server = matches!(
         command,
         Command::Serve(_) | Command::Simulator(crate::cli::Simulator { command: None, .. })
-    ));
+    );
+    install_log(server, global.log_format);
     match command {
         Command::Demo(demo) => return demo::run(demo).await,
         Command::Serve(serve) => serve::run(&global, serve).await?,
@@ -55,6 +57,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Ledger(command) => ledger::run(&global, command).await?,
         Command::Guest(command) => people::guest(&global, command).await?,
         Command::Campaign(command) => return campaign::run(&global, command).await,
+        Command::Doctor(command) => return Ok(doctor::run(&global, command).await),
         Command::Config(command) => config::run(&global, command).await?,
         Command::Cluster(command) => cluster::run(&global, command).await?,
         Command::Copy(copy) => copy::run(&global, copy).await?,
@@ -79,16 +82,18 @@ fn principal() -> String {
     format!("cli:{}", user.unwrap_or_else(|| "terminal".to_owned()))
 }
 
-/// Logs go to standard error; servers tell what they do, commands only what is wrong.
-fn install_log(server: bool) {
+/// Logs go to standard error; servers tell what they do, commands only what is wrong. As JSON a line is an object, with the request's
+/// id, method and route in `span`.
+fn install_log(server: bool, format: LogFormat) {
     let default = if server { "info" } else { "error" };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false)
-        .init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).with_target(false).init(),
+        LogFormat::Json => {
+            log.json().flatten_event(true).with_current_span(true).with_span_list(false).init();
+        }
+    }
 }
 
 /// Resolves when the process is asked to stop (Ctrl-C, SIGTERM).

@@ -121,7 +121,7 @@ async function guide(page, phone) {
   await page.fill("#f-api_base_url", phone);
   await page.click("button.btn-primary");
   await page.waitForURL(/\/connect$/);
-  const token = page.locator("#checks li", { hasText: "access_token" });
+  const token = page.locator(".checks li", { hasText: "access_token" });
   assert.match(await token.innerText(), /有问题/, "a wrong AppSecret is told");
   await page.goto(new URL(`apps/${appid}/settings`, base).href);
   await page.locator("summary", { hasText: "AppSecret" }).click();

@@ -40,4 +40,5 @@ mod target;
 mod token_source;
 mod uploads;
 mod walk;
+mod watching;
 mod world;

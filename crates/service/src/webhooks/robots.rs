@@ -76,6 +76,7 @@ impl Service {
                 (format!("定时任务“{}”没有启动：{}", word("name"), word("result")), page("campaigns"))
             }
             "alarm.webhook" => ("一个事件通知已停用。".to_owned(), "webhooks".to_owned()),
+            "alarm.certificate" => (format!("回调地址的证书：{}", word("text")), page("doctor")),
             kind => {
                 let campaign = word("campaign_id");
                 let said = match kind.strip_prefix("campaign.") {

@@ -69,7 +69,10 @@ async fn what_needs_somebody_is_told_with_its_remedy() {
     let doctor = world.get("/doctor").await;
     let of = |code: &str| {
         let all = doctor["checks"].as_array().unwrap();
-        all.iter().find(|check| check["code"] == code).map(|check| check["found"].clone()).unwrap_or_default()
+        all.iter()
+            .find(|check| check["code"] == code)
+            .map(|check| check["verdict"].clone())
+            .unwrap_or_default()
     };
     assert_eq!((of("token"), of("templates"), of("secret")), (json!("ok"), json!("ok"), json!("ok")));
     // Another Token at WeChat: the diagnosis says so.
@@ -78,7 +81,7 @@ async fn what_needs_somebody_is_told_with_its_remedy() {
     let doctor = world.get("/doctor").await;
     let callbacks =
         doctor["checks"].as_array().unwrap().iter().find(|check| check["code"] == "callbacks").unwrap();
-    assert_eq!(callbacks["found"], "problem");
+    assert_eq!(callbacks["verdict"], "fail");
     assert!(callbacks["detail"].as_str().unwrap().contains("Token"), "{callbacks}");
     assert_eq!(doctor["arrivals"][0]["refused"], "bad_signature");
 }
