@@ -13,9 +13,11 @@ mod kit;
 mod language;
 mod leftover;
 mod mp;
+mod openapi;
 mod problem;
 mod routes;
 mod server;
 
 pub use health::{install_metrics, keep_metrics};
-pub use server::{Api, openapi};
+pub use openapi::{errors_page, openapi};
+pub use server::Api;

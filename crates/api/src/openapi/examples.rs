@@ -1,0 +1,37 @@
+//! Puts the table's examples into the document.
+
+use serde_json::{Map, Value, json};
+
+use super::calls::Call;
+
+pub(super) fn put(operation: &mut Value, call: &Call) {
+    if let Some(content) = operation["requestBody"]["content"].as_object_mut()
+        && !call.requests.is_empty()
+    {
+        // One kind of body is usual; where there are two, each shows what is written in its form.
+        for (kind, media) in content {
+            let fits = |value: &Value| value.is_string() != is_json(kind) || kind == "multipart/form-data";
+            let all: Map<String, Value> = call
+                .requests
+                .iter()
+                .filter(|(_, value)| fits(value))
+                .map(|(name, value)| (name.clone(), json!({ "value": value })))
+                .collect();
+            if !all.is_empty() {
+                media["examples"] = Value::Object(all);
+            }
+        }
+    }
+    for (status, example) in &call.answers {
+        let Some(content) = operation["responses"][status]["content"].as_object_mut() else { continue };
+        for (kind, media) in content {
+            if example.is_string() != is_json(kind) {
+                media["examples"] = json!({ "example": { "value": example } });
+            }
+        }
+    }
+}
+
+fn is_json(kind: &str) -> bool {
+    kind.ends_with("json") || kind == "multipart/form-data"
+}
