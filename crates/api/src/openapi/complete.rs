@@ -33,6 +33,7 @@ pub(super) fn complete(document: utoipa::openapi::OpenApi) -> Value {
     });
     document["components"]["parameters"] = headers::parameters();
     document["components"]["headers"] = headers::answers();
+    one_shape(&mut document);
     if let Some(paths) = document["paths"].as_object_mut() {
         for (path, methods) in paths {
             for method in METHODS {
@@ -45,6 +46,29 @@ pub(super) fn complete(document: utoipa::openapi::OpenApi) -> Value {
         }
     }
     document
+}
+
+/// What is flattened into another thing is an `allOf` to utoipa; where one part allows nothing else, no value would fit both.
+fn one_shape(document: &mut Value) {
+    let Some(schemas) = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut) else { return };
+    let before = schemas.clone();
+    for schema in schemas.values_mut() {
+        let Some(parts) = schema["allOf"].as_array().cloned() else { continue };
+        let resolved = parts.iter().map(|part| {
+            let name = part["$ref"].as_str().and_then(|path| path.rsplit('/').next());
+            name.and_then(|name| before.get(name)).unwrap_or(part)
+        });
+        let (mut properties, mut required) = (Map::new(), Vec::new());
+        for part in resolved {
+            properties.extend(part["properties"].as_object().cloned().unwrap_or_default());
+            required.extend(part["required"].as_array().cloned().unwrap_or_default());
+        }
+        let description = schema["description"].clone();
+        *schema = json!({ "type": "object", "properties": properties, "required": required });
+        if description.is_string() {
+            schema["description"] = description;
+        }
+    }
 }
 
 fn one(operation: &mut Value, path: &str, call: &Call) {

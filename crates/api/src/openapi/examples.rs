@@ -5,7 +5,8 @@ use serde_json::{Map, Value, json};
 use super::calls::Call;
 
 pub(super) fn put(operation: &mut Value, call: &Call) {
-    if let Some(content) = operation["requestBody"]["content"].as_object_mut()
+    // By pointers: an index that is written through makes what is not there.
+    if let Some(content) = operation.pointer_mut("/requestBody/content").and_then(Value::as_object_mut)
         && !call.requests.is_empty()
     {
         // One kind of body is usual; where there are two, each shows what is written in its form.
@@ -23,7 +24,8 @@ pub(super) fn put(operation: &mut Value, call: &Call) {
         }
     }
     for (status, example) in &call.answers {
-        let Some(content) = operation["responses"][status]["content"].as_object_mut() else { continue };
+        let content = operation.pointer_mut(&format!("/responses/{status}/content"));
+        let Some(content) = content.and_then(Value::as_object_mut) else { continue };
         for (kind, media) in content {
             if example.is_string() != is_json(kind) {
                 media["examples"] = json!({ "example": { "value": example } });

@@ -61,11 +61,22 @@ pub(crate) struct BatchBody {
     messages: Vec<SendBody>,
 }
 
+/// The message, or with `fan_out` a verdict for each person.
+#[derive(utoipa::ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its shape is used, for the document")]
+pub(crate) enum Accepted {
+    /// The message.
+    One(Box<MessageView>),
+    /// With `fan_out`.
+    Each(Verdicts),
+}
+
 /// Sends one message.
 #[utoipa::path(post, path = "/apps/{app_id}/messages", request_body = SendBody,
     params(("app_id" = String, Path, description = "AppID"), ("Idempotency-Key" = Option<String>, Header, description = "Answers the same message for 24 hours"), ("Prefer" = Option<String>, Header, description = "wait=5: answers when the message settled, or after so many seconds")),
     responses(
-        (status = 202, description = "Accepted: it will be sent", body = MessageView),
+        (status = 202, description = "Accepted: it will be sent; with fan_out a verdict for each person", body = Accepted),
         (status = 200, description = "It settled in time (Prefer: wait)", body = MessageView),
     ))]
 pub(crate) async fn send(

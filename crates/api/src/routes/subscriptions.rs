@@ -163,10 +163,21 @@ pub(crate) enum EntryVerdict {
     Problem(ProblemBody),
 }
 
+/// What became of the one entry, or of each.
+#[derive(utoipa::ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its shape is used, for the document")]
+pub(crate) enum Written {
+    /// Of the one.
+    One(EntryWritten),
+    /// Of a list.
+    Each(EntryVerdicts),
+}
+
 /// Writes entries by hand: adjust (with a note) or import. One entry answers itself or its problem, a list a verdict for each. With an
 /// Idempotency-Key the same list is written once.
 #[utoipa::path(post, path = "/apps/{app_id}/ledger", request_body = EntriesBody, params(("app_id" = String, Path, description = "AppID"), ("Idempotency-Key" = Option<String>, Header, description = "Written once within 24 hours")),
-    responses((status = 200, description = "A verdict for each, or the one entry", content((EntryVerdicts = "application/json")))))]
+    responses((status = 200, description = "A verdict for each, or the one entry", body = Written)))]
 pub(crate) async fn write(
     access: Access,
     Language(lang): Language,

@@ -137,6 +137,12 @@ pub(super) const CODES: &[Code] = &[
         ("WeChat answered an error, or nothing usable", "the detail explains the errcode and what to do"),
     ),
     code(
+        "wechat_refused",
+        Some(Invalid),
+        ("微信拒绝了这个请求，原样再试也不会成功", "detail 里有错误码的含义与处理办法，如重新选择模板编号"),
+        ("WeChat refuses what was asked for, and will refuse it again", "the detail explains the errcode and what to change, such as the template's number"),
+    ),
+    code(
         "token_rejected",
         Some(Upstream),
         ("access_token 被微信拒绝，且强制刷新次数暂时用完", "检查是否有其他系统在用同一 AppSecret 刷新；30 秒后再试"),
