@@ -13,6 +13,7 @@ const WRITE: &str = "HONGYAN_TEST_WRITE_DOCS";
 
 /// Runs the task; says whether the files were written.
 pub(crate) fn run(root: &Path) -> Result<bool> {
-    let mut command = process::cargo(root, &["test", "--quiet", "--locked", "-p", "api", "--lib", "--", "--exact", TEST]);
+    let mut command =
+        process::cargo(root, &["test", "--quiet", "--locked", "-p", "api", "--lib", "--", "--exact", TEST]);
     process::succeeds(command.env(WRITE, "1"))
 }

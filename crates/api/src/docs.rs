@@ -71,7 +71,8 @@ fn render(document: &Value, lang: Lang) -> String {
     );
     for tag in &TAGS {
         let purpose = if lang == Lang::Zh { tag.zh.1 } else { tag.en };
-        let _ = write!(page, "<section id=\"tag-{}\"><h2>{}</h2><p>{purpose}</p>", tag.name, title(tag, lang));
+        let _ =
+            write!(page, "<section id=\"tag-{}\"><h2>{}</h2><p>{purpose}</p>", tag.name, title(tag, lang));
         for (method, path, call) in calls.iter().filter(|(_, _, call)| call["tags"][0] == tag.name) {
             call::write(&mut page, document, method, path, call, &words);
         }
@@ -81,7 +82,11 @@ fn render(document: &Value, lang: Lang) -> String {
     let _ = write!(page, "<section id=\"schemas\"><h2>{}</h2>", words.schemas);
     if let Some(all) = document["components"]["schemas"].as_object() {
         for (name, one) in all {
-            let _ = write!(page, "<details id=\"schema-{name}\"><summary><code>{name}</code> <small>{}</small></summary>", escape(&text(one, "description")));
+            let _ = write!(
+                page,
+                "<details id=\"schema-{name}\"><summary><code>{name}</code> <small>{}</small></summary>",
+                escape(&text(one, "description"))
+            );
             schema::write(&mut page, document, one, 1, &words);
             page.push_str("</details>");
         }
@@ -105,7 +110,8 @@ fn calls(document: &Value) -> Vec<(&str, &str, &Value)> {
             all.push((method.as_str(), path.as_str(), call));
         }
     }
-    let order = |method: &str| ["post", "get", "put", "patch", "delete"].iter().position(|one| *one == method);
+    let order =
+        |method: &str| ["post", "get", "put", "patch", "delete"].iter().position(|one| *one == method);
     all.sort_by_key(|(method, path, _)| (*path, order(method)));
     all
 }
@@ -114,11 +120,19 @@ fn errors(page: &mut String, lang: Lang, words: &Words) {
     let _ = write!(page, "<section id=\"errors\"><h2>{}</h2><p>{}</p>", words.errors, words.about_errors);
     let mut seen = std::collections::BTreeSet::new();
     for (title, of_problem) in [(words.of_requests, true), (words.of_fields, false)] {
-        let _ = write!(page, "<h3>{title}</h3><table><tr><th>{}</th><th>{}</th><th>{}</th></tr>", words.code, words.meaning, words.remedy);
+        let _ = write!(
+            page,
+            "<h3>{title}</h3><table><tr><th>{}</th><th>{}</th><th>{}</th></tr>",
+            words.code, words.meaning, words.remedy
+        );
         for code in codes::all().filter(|code| code.kind.is_some() == of_problem) {
-            let number = code.kind.map(|kind| format!(" <small>{}</small>", status(kind).as_u16())).unwrap_or_default();
+            let number = code
+                .kind
+                .map(|kind| format!(" <small>{}</small>", status(kind).as_u16()))
+                .unwrap_or_default();
             // A word that is both is reached as the problem.
-            let id = if seen.insert(code.code) { code.code.to_owned() } else { format!("field-{}", code.code) };
+            let id =
+                if seen.insert(code.code) { code.code.to_owned() } else { format!("field-{}", code.code) };
             let _ = write!(
                 page,
                 "<tr id=\"{id}\"><td><code>{}</code>{number}</td><td>{}</td><td>{}</td></tr>",
@@ -147,7 +161,8 @@ fn prose(text: &str) -> String {
     for part in escape(text).split("\n\n") {
         let mut coded = String::new();
         for (at, piece) in part.split('`').enumerate() {
-            let _ = if at % 2 == 1 { write!(coded, "<code>{piece}</code>") } else { write!(coded, "{piece}") };
+            let _ =
+                if at % 2 == 1 { write!(coded, "<code>{piece}</code>") } else { write!(coded, "{piece}") };
         }
         let _ = write!(out, "<p>{coded}</p>");
     }

@@ -116,7 +116,10 @@ impl FieldError {
         zh: impl Into<String>,
         en: impl Into<String>,
     ) -> Self {
-        debug_assert!(codes::of_field(code).is_some(), "the code {code} of a field is missing in problem/codes/");
+        debug_assert!(
+            codes::of_field(code).is_some(),
+            "the code {code} of a field is missing in problem/codes/"
+        );
         Self { pointer: pointer.into(), code, zh: zh.into(), en: en.into() }
     }
 

@@ -249,8 +249,11 @@ pub(crate) fn call_problem(error: &CallError) -> Problem {
         CallError::WeChat { errcode, errmsg } => {
             // What will never work is the caller's to change; the rest is between WeChat and us.
             let never = wechat::errcode::class(*errcode) == wechat::errcode::Class::Permanent;
-            let (kind, code) =
-                if never { (Kind::Invalid, "wechat_refused") } else { (Kind::Upstream, "wechat_call_failed") };
+            let (kind, code) = if never {
+                (Kind::Invalid, "wechat_refused")
+            } else {
+                (Kind::Upstream, "wechat_call_failed")
+            };
             Problem::new(
                 kind,
                 code,

@@ -61,7 +61,9 @@ mod tests {
     #[test]
     fn every_package_has_its_version_and_its_digest() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        for (file, one) in [(REQUIREMENTS, "wechatpy=="), ("xtask/schemathesis/requirements.txt", "schemathesis==")] {
+        for (file, one) in
+            [(REQUIREMENTS, "wechatpy=="), ("xtask/schemathesis/requirements.txt", "schemathesis==")]
+        {
             let text = std::fs::read_to_string(root.join(file)).unwrap().replace("\\\n", " ");
             let packages: Vec<&str> = text
                 .lines()

@@ -20,11 +20,15 @@ const LONG: u64 = 900;
 /// Installs it, builds the server and runs; skipped where the packages cannot be fetched.
 pub(super) fn run(root: &Path, long: bool) -> Result<End> {
     let requirements = root.join(FOLDER).join("requirements.txt");
-    let wanted = std::fs::read(&requirements).with_context(|| format!("{FOLDER}/requirements.txt cannot be read"))?;
+    let wanted =
+        std::fs::read(&requirements).with_context(|| format!("{FOLDER}/requirements.txt cannot be read"))?;
     let stamp = python::environment(root).join("schemathesis.txt");
     if !std::fs::read(&stamp).is_ok_and(|installed| installed == wanted) {
         if !python::pip(root, &requirements)? {
-            return Ok(End::Skipped("schemathesis could not be installed: is PyPI (or a mirror set for pip) within reach?".to_owned()));
+            return Ok(End::Skipped(
+                "schemathesis could not be installed: is PyPI (or a mirror set for pip) within reach?"
+                    .to_owned(),
+            ));
         }
         std::fs::write(&stamp, &wanted).context("the mark of the installation cannot be written")?;
     }
@@ -38,7 +42,9 @@ pub(super) fn run(root: &Path, long: bool) -> Result<End> {
     command.arg(program).args([seed.to_string(), seconds.to_string()]).env("PYTHONDONTWRITEBYTECODE", "1");
     Ok(match process::run_within(&mut command, Duration::from_secs(seconds * 2 + 120))? {
         Some(status) if status.success() => End::Passed,
-        Some(status) => End::Failed(format!("it ended with {status} (seed {seed}); its findings stand above")),
+        Some(status) => {
+            End::Failed(format!("it ended with {status} (seed {seed}); its findings stand above"))
+        }
         None => End::Failed(format!("it did not end in time (seed {seed})")),
     })
 }

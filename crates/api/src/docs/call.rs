@@ -8,19 +8,27 @@ use service::Lang;
 use super::words::Words;
 use super::{escape, prose, schema, text};
 
-pub(super) fn write(page: &mut String, document: &Value, method: &str, path: &str, call: &Value, words: &Words) {
+pub(super) fn write(
+    page: &mut String,
+    document: &Value,
+    method: &str,
+    path: &str,
+    call: &Value,
+    words: &Words,
+) {
     let summary = match words.lang {
         Lang::Zh => text(call, "x-zh"),
         Lang::En => text(call, "summary"),
     };
+    // A link to what is inside opens the fold; one to the fold itself does not.
     let _ = write!(
         page,
-        "<details id=\"{}\"><summary><span class=\"scope\">{}</span><b class=\"{method}\">{}</b> <code>{}</code> <span>{}</span></summary><div class=\"in\">",
-        text(call, "operationId"),
+        "<details><summary><span class=\"scope\">{}</span><b class=\"{method}\">{}</b> <code>{}</code> <span>{}</span></summary><div class=\"in\" id=\"{}\">",
         needs(call, words),
         method.to_uppercase(),
         escape(path),
         escape(&summary),
+        text(call, "operationId"),
     );
     if words.lang == Lang::Zh {
         page.push_str(&prose(&text(call, "summary")));
@@ -51,11 +59,16 @@ fn parameters(page: &mut String, document: &Value, call: &Value, words: &Words) 
     let _ = write!(page, "<h4>{}</h4><table>", words.parameters);
     for one in all {
         let one = schema::resolve(document, one);
-        let required = if one["required"] == true { format!(" <i>{}</i>", words.required) } else { String::new() };
+        let required =
+            if one["required"] == true { format!(" <i>{}</i>", words.required) } else { String::new() };
         let example = match &one["example"] {
             Value::Null => String::new(),
-            Value::String(text) => format!(" <small>{}：<code>{}</code></small>", words.example, escape(text)),
-            other => format!(" <small>{}：<code>{}</code></small>", words.example, escape(&other.to_string())),
+            Value::String(text) => {
+                format!(" <small>{}：<code>{}</code></small>", words.example, escape(text))
+            }
+            other => {
+                format!(" <small>{}：<code>{}</code></small>", words.example, escape(&other.to_string()))
+            }
         };
         let _ = write!(
             page,
@@ -80,7 +93,11 @@ fn one_answer(page: &mut String, document: &Value, status: &str, answer: &Value,
         return;
     }
     let class = if good { "ok" } else { "bad" };
-    let _ = write!(page, "<p><code class=\"{class}\">{status}</code> {}</p>", escape(&text(answer, "description")));
+    let _ = write!(
+        page,
+        "<p><code class=\"{class}\">{status}</code> {}</p>",
+        escape(&text(answer, "description"))
+    );
     let headers: Vec<String> = answer["headers"]
         .as_object()
         .into_iter()
@@ -110,8 +127,17 @@ fn content_of(page: &mut String, document: &Value, content: &serde_json::Map<Str
                 Value::String(text) => text.clone(),
                 other => serde_json::to_string_pretty(other).unwrap_or_default(),
             };
-            let title = if name == "example" { words.example.to_owned() } else { format!("{}: {}", words.example, name) };
-            let _ = write!(page, "<details><summary><small>{}</small></summary><pre>{}</pre></details>", escape(&title), escape(&shown));
+            let title = if name == "example" {
+                words.example.to_owned()
+            } else {
+                format!("{}: {}", words.example, name)
+            };
+            let _ = write!(
+                page,
+                "<details><summary><small>{}</small></summary><pre>{}</pre></details>",
+                escape(&title),
+                escape(&shown)
+            );
         }
     }
 }

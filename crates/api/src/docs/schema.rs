@@ -34,7 +34,8 @@ pub(super) fn kind(schema: &Value) -> String {
         Value::String(one) if one == "array" => format!("[{}]", kind(&schema["items"])),
         Value::String(one) => escape(one),
         Value::Array(all) => {
-            let words: Vec<&str> = all.iter().filter_map(Value::as_str).filter(|one| *one != "null").collect();
+            let words: Vec<&str> =
+                all.iter().filter_map(Value::as_str).filter(|one| *one != "null").collect();
             if words == ["array"] { format!("[{}]", kind(&schema["items"])) } else { words.join(" | ") }
         }
         _ => "any".to_owned(),

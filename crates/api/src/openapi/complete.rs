@@ -50,7 +50,9 @@ pub(super) fn complete(document: utoipa::openapi::OpenApi) -> Value {
 
 /// What is flattened into another thing is an `allOf` to utoipa; where one part allows nothing else, no value would fit both.
 fn one_shape(document: &mut Value) {
-    let Some(schemas) = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut) else { return };
+    let Some(schemas) = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut) else {
+        return;
+    };
     let before = schemas.clone();
     for schema in schemas.values_mut() {
         let Some(parts) = schema["allOf"].as_array().cloned() else { continue };
@@ -138,7 +140,9 @@ fn errors(operation: &mut Value, path: &str, call: &Call) {
     let mut by_status: BTreeMap<u16, Vec<&'static codes::Code>> = BTreeMap::new();
     let own = call.codes.iter().map(String::as_str);
     for word in usual(operation, path, call).into_iter().chain(own) {
-        let Some((code, kind)) = codes::of_problem(word).and_then(|code| Some((code, code.kind?))) else { continue };
+        let Some((code, kind)) = codes::of_problem(word).and_then(|code| Some((code, code.kind?))) else {
+            continue;
+        };
         let all = by_status.entry(problem::status(kind).as_u16()).or_default();
         if all.iter().all(|other| other.code != code.code) {
             all.push(code);
@@ -158,6 +162,7 @@ fn errors(operation: &mut Value, path: &str, call: &Call) {
             Some(said) => format!("{said}\n{text}"),
             None => text,
         };
-        responses.insert(status.to_string(), json!({ "description": text, "content": content, "x-codes": known }));
+        responses
+            .insert(status.to_string(), json!({ "description": text, "content": content, "x-codes": known }));
     }
 }

@@ -11,7 +11,7 @@ pub(super) fn put(operation: &mut Value, call: &Call) {
     {
         // One kind of body is usual; where there are two, each shows what is written in its form.
         for (kind, media) in content {
-            let fits = |value: &Value| value.is_string() != is_json(kind) || kind == "multipart/form-data";
+            let fits = |value: &Value| value.is_string() != is_json(kind);
             let all: Map<String, Value> = call
                 .requests
                 .iter()
@@ -34,6 +34,7 @@ pub(super) fn put(operation: &mut Value, call: &Call) {
     }
 }
 
+/// Whether a value of this kind is written as JSON in the document: of a stream of events it is one event.
 fn is_json(kind: &str) -> bool {
-    kind.ends_with("json") || kind == "multipart/form-data"
+    kind.ends_with("json") || kind == "multipart/form-data" || kind == "text/event-stream"
 }

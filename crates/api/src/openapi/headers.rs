@@ -43,7 +43,8 @@ pub(super) fn of_request(operation: &mut Value, path: &str, identified: bool) {
             one["example"] = json!(example);
         }
         if one["name"] == "Idempotency-Key" {
-            one["schema"] = json!({ "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$" });
+            one["schema"] =
+                json!({ "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$" });
         }
         if one["name"] == "limit" {
             one["schema"] = json!({ "type": "integer", "minimum": 1, "maximum": 500, "default": 50 });

@@ -20,7 +20,11 @@ pub fn errors() -> String {
         "接口的错误都是 `application/problem+json`（RFC 9457）：`code` 稳定不变，程序按它判断；`detail` 写明哪里、什么、怎么办，\
          语言随 `Accept-Language`。正在运行的服务在 `/docs` 里按调用列出可能的代码。微信的错误码（errcode）另见消息的 `explanation`。",
         ("代码", "状态", "含义", "怎么办"),
-        ("整个请求的代码", "单个字段的代码", "在 `validation_failed`（422）的 `errors` 里，每项有 `pointer`（位置）、`code` 和 `detail`。"),
+        (
+            "整个请求的代码",
+            "单个字段的代码",
+            "在 `validation_failed`（422）的 `errors` 里，每项有 `pointer`（位置）、`code` 和 `detail`。",
+        ),
     );
     half(
         &mut page,
@@ -30,7 +34,11 @@ pub fn errors() -> String {
          what to do, in the language of `Accept-Language`. `/docs` of a running service names the codes of each call. WeChat's own errcodes are \
          explained by a message's `explanation`.",
         ("Code", "Status", "Meaning", "What to do"),
-        ("Codes of a request", "Codes of one field", "They stand in `errors` of `validation_failed` (422), each with `pointer`, `code` and `detail`."),
+        (
+            "Codes of a request",
+            "Codes of one field",
+            "They stand in `errors` of `validation_failed` (422), each with `pointer`, `code` and `detail`.",
+        ),
     );
     page
 }

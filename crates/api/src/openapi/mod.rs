@@ -34,7 +34,8 @@ use crate::problem::ProblemBody;
 )]
 pub(crate) struct Document;
 
-static DOCUMENT: LazyLock<Value> = LazyLock::new(|| complete::complete(crate::server::documented().into_openapi()));
+static DOCUMENT: LazyLock<Value> =
+    LazyLock::new(|| complete::complete(crate::server::documented().into_openapi()));
 
 /// The whole document, as OpenAPI 3.1.
 pub fn openapi() -> Value {

@@ -12,7 +12,11 @@ fn operations() -> Vec<(String, &'static Value)> {
     let paths = document()["paths"].as_object().unwrap();
     let of_path = |(path, methods): (&String, &'static Value)| {
         let path = path.clone();
-        methods.as_object().unwrap().iter().map(move |(method, call)| (format!("{} {path}", method.to_uppercase()), call))
+        methods
+            .as_object()
+            .unwrap()
+            .iter()
+            .map(move |(method, call)| (format!("{} {path}", method.to_uppercase()), call))
     };
     paths.iter().flat_map(of_path).collect()
 }
@@ -21,7 +25,11 @@ fn operations() -> Vec<(String, &'static Value)> {
 fn every_call_stands_in_the_table_and_nothing_else_does() {
     let table: BTreeSet<String> = calls::table().unwrap().into_keys().collect();
     let there: BTreeSet<String> = operations().into_iter().map(|(name, _)| name).collect();
-    assert_eq!(there.difference(&table).collect::<Vec<_>>(), Vec::<&String>::new(), "give these an entry in openapi/calls/");
+    assert_eq!(
+        there.difference(&table).collect::<Vec<_>>(),
+        Vec::<&String>::new(),
+        "give these an entry in openapi/calls/"
+    );
     assert_eq!(table.difference(&there).collect::<Vec<_>>(), Vec::<&String>::new(), "no such call");
 }
 

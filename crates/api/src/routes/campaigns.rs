@@ -188,7 +188,7 @@ pub(crate) async fn dry_run(
 #[serde(deny_unknown_fields)]
 pub(crate) struct TestBody {
     /// The openid (or how to find it) that gets the message.
-    #[schema(value_type = String)]
+    #[schema(value_type = Value)]
     to: Recipient,
     /// The line of the list whose text is sent; the first unless given.
     row: Option<i64>,
@@ -313,9 +313,19 @@ pub(crate) async fn resend_failed(
     Ok(axum::Json(view.explained(lang)))
 }
 
+/// One event of a campaign's progress.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "only its shape is used, for the document")]
+pub(crate) struct ProgressEvent {
+    /// counts.
+    event: String,
+    /// The campaign as GET answers it, in JSON.
+    data: String,
+}
+
 /// The campaign as server-sent events, `counts`, whenever something changed; ends with the campaign.
 #[utoipa::path(get, path = "/apps/{app_id}/campaigns/{id}/progress", params(("app_id" = String, Path, description = "AppID"), ("id" = String, Path, description = "The campaign's id")),
-    responses((status = 200, content((String = "text/event-stream")), description = "event: counts, data: the campaign")))]
+    responses((status = 200, body = ProgressEvent, content_type = "text/event-stream", description = "event: counts, data: the campaign")))]
 pub(crate) async fn progress(
     access: Access,
     Language(lang): Language,

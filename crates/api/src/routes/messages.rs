@@ -26,7 +26,7 @@ const LONGEST_WAIT: u64 = 30;
 #[expect(dead_code, reason = "only its shape is used, for the document")]
 pub(crate) struct SendBody {
     /// The user's openid; or {"external_id": "…"}, or {"attribute": {"room": "3-1201"}}.
-    #[schema(value_type = Object, example = "oG0NJ5Oi_3Dd1HlZJ14xfnA0sJ6s")]
+    #[schema(example = "oG0NJ5Oi_3Dd1HlZJ14xfnA0sJ6s")]
     to: serde_json::Value,
     /// The template's id at WeChat.
     #[schema(example = "4ondVRxk4L20ihrJ3iI15BDK72XatGPxE0MeCVwHasQ")]

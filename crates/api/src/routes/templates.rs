@@ -21,12 +21,12 @@ pub(crate) struct TemplateBody {
     gone: bool,
     /// What the last change at WeChat changed.
     difference: Option<Difference>,
-    fields: Vec<FieldBody>,
+    fields: Vec<TemplateField>,
 }
 
 /// A field.
 #[derive(Serialize, utoipa::ToSchema)]
-pub(crate) struct FieldBody {
+pub(crate) struct TemplateField {
     /// The key to send, as thing8.
     key: String,
     kind: String,
@@ -45,7 +45,7 @@ pub(crate) struct TemplateList {
 
 impl From<TemplateView> for TemplateBody {
     fn from(template: TemplateView) -> Self {
-        let field = |field: wechat::template::Field| FieldBody {
+        let field = |field: wechat::template::Field| TemplateField {
             key: field.key,
             kind: field.kind.as_str().to_owned(),
             label: field.label,

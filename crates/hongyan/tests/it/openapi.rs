@@ -31,25 +31,41 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
 
 fn fits(template: &str, path: &str) -> bool {
     let (template, path): (Vec<_>, Vec<_>) = (template.split('/').collect(), path.split('/').collect());
-    template.len() == path.len() && template.iter().zip(path).all(|(one, other)| one.starts_with('{') || *one == other)
+    template.len() == path.len()
+        && template.iter().zip(path).all(|(one, other)| one.starts_with('{') || *one == other)
 }
 
 /// Fails the test whose answer the document does not know: another status, or another code of a problem.
 pub(crate) fn documented(method: &str, url: &str, reply: &Reply) {
-    let path = url.splitn(4, '/').nth(3).map(|rest| format!("/{}", rest.split('?').next().unwrap_or_default()));
-    let Some(path) = path.filter(|path| path.starts_with("/api/v1/") || path.starts_with("/mp/")) else { return };
-    let Some(known) = OPERATIONS.iter().find(|one| one.method == method && fits(&one.path, &path)) else { return };
+    let path =
+        url.splitn(4, '/').nth(3).map(|rest| format!("/{}", rest.split('?').next().unwrap_or_default()));
+    let Some(path) = path.filter(|path| path.starts_with("/api/v1/") || path.starts_with("/mp/")) else {
+        return;
+    };
+    let Some(known) = OPERATIONS.iter().find(|one| one.method == method && fits(&one.path, &path)) else {
+        return;
+    };
     let answer = &known.call["responses"][reply.status.to_string()];
-    assert!(!answer.is_null(), "{method} {path} answers {}, which is not documented: {}", reply.status, reply.text);
+    assert!(
+        !answer.is_null(),
+        "{method} {path} answers {}, which is not documented: {}",
+        reply.status,
+        reply.text
+    );
     if let Some(codes) = answer["x-codes"].as_array() {
         let code = &reply.json()["code"];
-        assert!(codes.contains(code), "{method} {path} answers {} {code}, which openapi/calls/ does not name", reply.status);
+        assert!(
+            codes.contains(code),
+            "{method} {path} answers {} {code}, which openapi/calls/ does not name",
+            reply.status
+        );
     }
 }
 
 /// A call as the document shows it, with a key.
 async fn as_shown(world: &World, known: &Operation, app: &str, key: &str) -> Reply {
-    let mut path = known.path.replace("{app_id}", app).replace("{id}", "0190a000-0000-7000-8000-000000000000");
+    let mut path =
+        known.path.replace("{app_id}", app).replace("{id}", "0190a000-0000-7000-8000-000000000000");
     for name in ["openid", "template_id", "tid", "name"] {
         path = path.replace(&format!("{{{name}}}"), "something");
     }
@@ -67,7 +83,8 @@ async fn as_shown(world: &World, known: &Operation, app: &str, key: &str) -> Rep
         .map(|one| format!("{}=something", one["name"].as_str().unwrap()))
         .collect();
     let bearer = format!("Bearer {key}");
-    let headers = [("authorization", bearer.as_str()), ("accept-language", "en"), ("content-type", kind.as_str())];
+    let headers =
+        [("authorization", bearer.as_str()), ("accept-language", "en"), ("content-type", kind.as_str())];
     http::call(&known.method, &format!("{}{path}?{}", world.url, query.join("&")), &headers, body).await
 }
 
@@ -87,15 +104,25 @@ async fn every_call_asks_for_the_scope_that_its_document_names() {
             let reply = as_shown(&world, known, app, "none").await;
             assert_eq!((reply.status, reply.json()["code"].as_str()), (401, Some("unauthorized")), "{name}");
             let reply = as_shown(&world, known, app, key.expose_secret()).await;
-            assert_eq!((reply.status, reply.json()["code"].as_str()), (403, Some("missing_scope")), "{name}: {}", reply.text);
+            assert_eq!(
+                (reply.status, reply.json()["code"].as_str()),
+                (403, Some("missing_scope")),
+                "{name}: {}",
+                reply.text
+            );
             assert!(reply.text.contains(&format!("lacks {}", scope.as_str())), "{name}: {}", reply.text);
-            let everywhere = known.call["description"].as_str().is_some_and(|text| text.contains("a key for all apps"));
+            let everywhere =
+                known.call["description"].as_str().is_some_and(|text| text.contains("a key for all apps"));
             if everywhere {
                 let reply = as_shown(&world, known, app, of_one_app.expose_secret()).await;
                 assert!(reply.status == 403 && reply.text.contains("all-apps"), "{name}: {}", reply.text);
             } else if known.path.contains("{app_id}") {
                 let reply = as_shown(&world, known, "wx0000000000000000", of_one_app.expose_secret()).await;
-                assert_eq!((reply.status, reply.json()["code"].as_str()), (404, Some("app_not_found")), "{name}");
+                assert_eq!(
+                    (reply.status, reply.json()["code"].as_str()),
+                    (404, Some("app_not_found")),
+                    "{name}"
+                );
             }
         }
     }

@@ -8,12 +8,18 @@ pub(super) const CODES: &[Code] = &[
         "unauthorized",
         Some(Unauthorized),
         ("没有带有效的接口密钥", "在请求头写 Authorization: Bearer hy_…；用 hongyan key create 生成密钥"),
-        ("no valid API key came with the request", "send `Authorization: Bearer hy_…`; `hongyan key create` makes a key"),
+        (
+            "no valid API key came with the request",
+            "send `Authorization: Bearer hy_…`; `hongyan key create` makes a key",
+        ),
     ),
     code(
         "missing_scope",
         Some(Forbidden),
-        ("接口密钥没有这个调用需要的权限，或不能访问所有小程序", "换一个有此权限的密钥；权限在 /docs 里随每个调用写明"),
+        (
+            "接口密钥没有这个调用需要的权限，或不能访问所有小程序",
+            "换一个有此权限的密钥；权限在 /docs 里随每个调用写明",
+        ),
         (
             "the key lacks the scope that the call needs, or does not see every app",
             "use a key that has it; /docs names the scope of each call",
@@ -23,7 +29,10 @@ pub(super) const CODES: &[Code] = &[
         "app_not_found",
         Some(NotFound),
         ("没有这个小程序，或该密钥无权访问它", "用 hongyan app list 核对 AppID，并核对密钥绑定的小程序"),
-        ("there is no such app, or the key does not see it", "compare the AppID with `hongyan app list`, and with the app of the key"),
+        (
+            "there is no such app, or the key does not see it",
+            "compare the AppID with `hongyan app list`, and with the app of the key",
+        ),
     ),
     code(
         "route_not_found",
@@ -41,13 +50,19 @@ pub(super) const CODES: &[Code] = &[
         "invalid_query",
         Some(Malformed),
         ("查询参数的名称或值有误", "按 detail 修改；参数见 /docs"),
-        ("a query parameter's name or value is wrong", "change it as the detail says; /docs names the parameters"),
+        (
+            "a query parameter's name or value is wrong",
+            "change it as the detail says; /docs names the parameters",
+        ),
     ),
     code(
         "invalid_cursor",
         Some(Malformed),
         ("cursor 不是本服务给出的", "原样使用上一页的 next_cursor；从头读则不传"),
-        ("the cursor is not one that was given", "use next_cursor of the page before as it is; leave it out to begin anew"),
+        (
+            "the cursor is not one that was given",
+            "use next_cursor of the page before as it is; leave it out to begin anew",
+        ),
     ),
     code(
         "malformed_json",
@@ -71,13 +86,19 @@ pub(super) const CODES: &[Code] = &[
         "invalid_csv",
         Some(Malformed),
         ("不是 UTF-8 编码、第一行为表头的 CSV", "另存为“CSV UTF-8”，第一行写列名"),
-        ("that is no CSV in UTF-8 with a head", "save it as “CSV UTF-8” with the columns' names in the first row"),
+        (
+            "that is no CSV in UTF-8 with a head",
+            "save it as “CSV UTF-8” with the columns' names in the first row",
+        ),
     ),
     code(
         "invalid_body",
         Some(Invalid),
         ("请求体是 JSON，但缺少字段、多了字段，或字段的类型不对", "按 detail 修改；字段见 /docs"),
-        ("the body is JSON, but a field is missing, unknown or of another type", "change it as the detail says; /docs names the fields"),
+        (
+            "the body is JSON, but a field is missing, unknown or of another type",
+            "change it as the detail says; /docs names the fields",
+        ),
     ),
     code(
         "validation_failed",
@@ -116,13 +137,19 @@ pub(super) const CODES: &[Code] = &[
         "store_unavailable",
         Some(Unavailable),
         ("数据库暂时不可用，什么都没有写入", "等待 Retry-After 后重试；若持续出现，看服务日志与磁盘空间"),
-        ("the database is away, and nothing was written", "retry after Retry-After; if it lasts, look at the service's log and the disk"),
+        (
+            "the database is away, and nothing was written",
+            "retry after Retry-After; if it lasts, look at the service's log and the disk",
+        ),
     ),
     code(
         "sheet_not_written",
         Some(Unavailable),
         ("无法生成表格文件：磁盘已满或数据目录不可写", "清理磁盘或修正权限后重试"),
-        ("the sheet cannot be written: the disk is full or the data directory read-only", "make room or mend the rights, then try again"),
+        (
+            "the sheet cannot be written: the disk is full or the data directory read-only",
+            "make room or mend the rights, then try again",
+        ),
     ),
     code(
         "password_not_checked",
@@ -140,12 +167,18 @@ pub(super) const CODES: &[Code] = &[
         "wechat_refused",
         Some(Invalid),
         ("微信拒绝了这个请求，原样再试也不会成功", "detail 里有错误码的含义与处理办法，如重新选择模板编号"),
-        ("WeChat refuses what was asked for, and will refuse it again", "the detail explains the errcode and what to change, such as the template's number"),
+        (
+            "WeChat refuses what was asked for, and will refuse it again",
+            "the detail explains the errcode and what to change, such as the template's number",
+        ),
     ),
     code(
         "token_rejected",
         Some(Upstream),
-        ("access_token 被微信拒绝，且强制刷新次数暂时用完", "检查是否有其他系统在用同一 AppSecret 刷新；30 秒后再试"),
+        (
+            "access_token 被微信拒绝，且强制刷新次数暂时用完",
+            "检查是否有其他系统在用同一 AppSecret 刷新；30 秒后再试",
+        ),
         (
             "WeChat rejects the access token, and forced refreshes are used up for now",
             "look for another system that refreshes with the same AppSecret; try again in 30 seconds",
@@ -167,7 +200,10 @@ pub(super) const CODES: &[Code] = &[
         "invalid_session",
         Some(Unauthorized),
         ("/mp 的调用没有带有效的会话", "用 mp-sessions 或 login 取得会话，放在 Authorization: Bearer 里"),
-        ("a call under /mp has no valid session", "get one by mp-sessions or login, and send it as Authorization: Bearer"),
+        (
+            "a call under /mp has no valid session",
+            "get one by mp-sessions or login, and send it as Authorization: Bearer",
+        ),
     ),
     code(
         "session_expired",
@@ -185,13 +221,19 @@ pub(super) const CODES: &[Code] = &[
         "login_paused",
         Some(Unavailable),
         ("微信登录接口连续失败，暂停调用以免用尽额度", "等待 Retry-After 的秒数"),
-        ("WeChat's login failed several times in a row and is left alone, to spare the quota", "wait as long as Retry-After says"),
+        (
+            "WeChat's login failed several times in a row and is left alone, to spare the quota",
+            "wait as long as Retry-After says",
+        ),
     ),
     code(
         "wrong_credentials",
         Some(Unauthorized),
         ("控制台的名字或密码不对", "忘记密码时，在服务器上运行 hongyan operator set-password 名字"),
-        ("name or password of the console is wrong", "where it is forgotten, run `hongyan operator set-password NAME` on the server"),
+        (
+            "name or password of the console is wrong",
+            "where it is forgotten, run `hongyan operator set-password NAME` on the server",
+        ),
     ),
     code(
         "forbidden",

@@ -17,7 +17,8 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
         let path = entry.path();
         if path.is_dir() {
             sources(&path, found);
-        } else if path.extension().is_some_and(|end| end == "rs") && !path.ends_with("problem/codes/tests.rs") {
+        } else if path.extension().is_some_and(|end| end == "rs") && !path.ends_with("problem/codes/tests.rs")
+        {
             found.push(path);
         }
     }
@@ -67,7 +68,8 @@ fn every_code_in_the_sources_stands_in_the_table_with_its_kind() {
                     continue;
                 }
                 let given = arguments(&text[at + call.len()..]);
-                let Some(word) = given.get(1).and_then(|word| word.strip_prefix('"')?.strip_suffix('"')) else {
+                let Some(word) = given.get(1).and_then(|word| word.strip_prefix('"')?.strip_suffix('"'))
+                else {
                     if !HANDED_ON.contains(&name.as_str()) {
                         wrong.push(format!("{name}: {call}{given:?}: the code is not a literal"));
                     }
@@ -81,7 +83,9 @@ fn every_code_in_the_sources_stands_in_the_table_with_its_kind() {
                     of_field(word).is_some()
                 };
                 if !fits {
-                    wrong.push(format!("{name}: {call} {word}: not in problem/codes/, or of another kind there"));
+                    wrong.push(format!(
+                        "{name}: {call} {word}: not in problem/codes/, or of another kind there"
+                    ));
                 }
             }
         }
@@ -98,7 +102,8 @@ fn nothing_stands_in_the_table_that_no_source_says() {
     }
     files.retain(|file| !file.components().any(|part| part.as_os_str() == "codes"));
     let text: String = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
-    let unused: Vec<_> = all().map(|code| code.code).filter(|code| !text.contains(&format!("\"{code}\""))).collect();
+    let unused: Vec<_> =
+        all().map(|code| code.code).filter(|code| !text.contains(&format!("\"{code}\""))).collect();
     assert!(unused.is_empty(), "no longer used: {unused:?}");
 }
 
