@@ -1,4 +1,4 @@
-//! `cargo xtask gen`: writes the documents that are made from code, docs/openapi.json and docs/ERRORS.md. A test of the crate `api`
+//! `cargo xtask gen`: writes the documents that are made from code, docs/openapi.json and ERRORS.md in both languages. A test of the crate `api`
 //! compares them, so that CI fails where they differ; the same test writes them.
 
 use std::path::Path;

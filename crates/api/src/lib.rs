@@ -19,5 +19,5 @@ mod routes;
 mod server;
 
 pub use health::{install_metrics, keep_metrics};
-pub use openapi::{errors_page, openapi};
+pub use openapi::openapi;
 pub use server::Api;

@@ -1,4 +1,4 @@
-//! docs/ERRORS.md: every code with its status, what it means and what to do, in Chinese and English.
+//! docs/ERRORS.md and docs/zh/ERRORS.md: every code with its status, what it means and what to do. Only the test that writes and compares them needs it.
 
 use std::fmt::Write;
 
@@ -7,69 +7,54 @@ use service::problem::codes::{self, Code};
 
 use crate::problem::status;
 
-/// The whole page.
-pub fn errors() -> String {
-    let mut page = String::from(
-        "# 错误代码 / Error codes\n\n<!-- Made by `cargo xtask gen` from crates/service/src/problem/codes; change it there. -->\n\n\
-         [中文](#中文) · [English](#english)\n",
-    );
-    half(
-        &mut page,
-        Lang::Zh,
-        "中文",
-        "接口的错误都是 `application/problem+json`（RFC 9457）：`code` 稳定不变，程序按它判断；`detail` 写明哪里、什么、怎么办，\
-         语言随 `Accept-Language`。正在运行的服务在 `/docs` 里按调用列出可能的代码。微信的错误码（errcode）另见消息的 `explanation`。",
-        ("代码", "状态", "含义", "怎么办"),
-        (
+const ZH: &str = "# 接口错误码\n\n[English](../ERRORS.md) · [全部文档](README.md)\n\n\
+    <!-- 由 cargo xtask gen 从 crates/service/src/problem/codes 生成，请在那里修改。 -->\n\n\
+    接口的错误都是 `application/problem+json`（RFC 9457）：`code` 稳定不变，程序按它判断；`detail` 写明哪里、什么、怎么办，\
+    语言随 `Accept-Language`。运行中的服务在 `/docs` 里按调用列出可能的代码。微信的错误码另见[这里](ERRCODES.md)。\n";
+const EN: &str = "# Errors of the interface\n\n[中文](zh/ERRORS.md) · [All documents](README.md)\n\n\
+    <!-- Made by cargo xtask gen from crates/service/src/problem/codes; change it there. -->\n\n\
+    Every error of the interface is `application/problem+json` (RFC 9457): `code` is stable, for programs; `detail` says what, where and what \
+    to do, in the language of `Accept-Language`. `/docs` of a running service names the codes of each call. WeChat's own errcodes \
+    [have a page of theirs](ERRCODES.md).\n";
+
+/// The page in a language.
+pub(super) fn errors(lang: Lang) -> String {
+    let (opening, of_requests, of_fields, about_fields, [code, word, meaning, remedy]) = match lang {
+        Lang::Zh => (
+            ZH,
             "整个请求的代码",
             "单个字段的代码",
             "在 `validation_failed`（422）的 `errors` 里，每项有 `pointer`（位置）、`code` 和 `detail`。",
+            ["代码", "状态", "含义", "怎么办"],
         ),
-    );
-    half(
-        &mut page,
-        Lang::En,
-        "English",
-        "Every error of the interface is `application/problem+json` (RFC 9457): `code` is stable, for programs; `detail` says what, where and \
-         what to do, in the language of `Accept-Language`. `/docs` of a running service names the codes of each call. WeChat's own errcodes are \
-         explained by a message's `explanation`.",
-        ("Code", "Status", "Meaning", "What to do"),
-        (
+        Lang::En => (
+            EN,
             "Codes of a request",
             "Codes of one field",
             "They stand in `errors` of `validation_failed` (422), each with `pointer`, `code` and `detail`.",
+            ["Code", "Status", "Meaning", "What to do"],
         ),
+    };
+    let mut page = opening.to_owned();
+    let _ =
+        write!(page, "\n## {of_requests}\n\n| {code} | {word} | {meaning} | {remedy} |\n|---|---|---|---|\n");
+    for one in codes::all() {
+        if let Some(kind) = one.kind {
+            row(&mut page, one, lang, &format!(" {} |", status(kind).as_u16()));
+        }
+    }
+    let _ = write!(
+        page,
+        "\n## {of_fields}\n\n{about_fields}\n\n| {code} | {meaning} | {remedy} |\n|---|---|---|\n"
     );
+    for one in codes::all().filter(|one| one.kind.is_none()) {
+        row(&mut page, one, lang, "");
+    }
     page
 }
 
-type Columns = (&'static str, &'static str, &'static str, &'static str);
-
-fn half(page: &mut String, lang: Lang, title: &str, opening: &str, head: Columns, parts: (&str, &str, &str)) {
-    let _ = write!(page, "\n## {title}\n\n{opening}\n\n### {}\n\n", parts.0);
-    let (code, word, meaning, remedy) = head;
-    let _ = writeln!(page, "| {code} | {word} | {meaning} | {remedy} |\n|---|---|---|---|");
-    for one in codes::all().filter(|one| one.kind.is_some()) {
-        row(page, one, lang, true);
-    }
-    let _ = write!(page, "\n### {}\n\n{}\n\n", parts.1, parts.2);
-    let _ = writeln!(page, "| {code} | {meaning} | {remedy} |\n|---|---|---|");
-    for one in codes::all().filter(|one| one.kind.is_none()) {
-        row(page, one, lang, false);
-    }
-}
-
-fn row(page: &mut String, code: &Code, lang: Lang, with_status: bool) {
-    let status = match code.kind {
-        Some(kind) if with_status => format!(" {} |", status(kind).as_u16()),
-        _ => String::new(),
-    };
+fn row(page: &mut String, code: &Code, lang: Lang, status: &str) {
     let cell = |text: &str| text.replace('|', "\\|");
-    let _ = writeln!(
-        page,
-        "| `{}` |{status} {} | {} |",
-        code.code,
-        cell(code.meaning(lang)),
-        cell(code.remedy(lang))
-    );
+    let (meaning, remedy) = (cell(code.meaning(lang)), cell(code.remedy(lang)));
+    let _ = writeln!(page, "| `{}` |{status} {meaning} | {remedy} |", code.code);
 }

@@ -5,8 +5,9 @@ mod calls;
 mod complete;
 mod examples;
 mod headers;
-mod markdown;
 
+#[cfg(test)]
+mod markdown;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +17,6 @@ use serde_json::Value;
 use utoipa::OpenApi;
 
 pub(crate) use calls::{TAGS, Tag};
-pub use markdown::errors as errors_page;
 
 use crate::problem::ProblemBody;
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde_json::Value;
+use service::Lang;
 use service::problem::codes;
 
 use super::{calls, document};
@@ -71,7 +72,8 @@ fn every_body_and_every_answer_has_an_example() {
 fn the_committed_documents_are_what_the_code_gives() {
     let docs = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs");
     let json = format!("{}\n", serde_json::to_string_pretty(document()).unwrap());
-    for (name, text) in [("openapi.json", json), ("ERRORS.md", super::errors_page())] {
+    let (en, zh) = (super::markdown::errors(Lang::En), super::markdown::errors(Lang::Zh));
+    for (name, text) in [("openapi.json", json), ("ERRORS.md", en), ("zh/ERRORS.md", zh)] {
         let file = docs.join(name);
         if std::env::var_os("HONGYAN_TEST_WRITE_DOCS").is_some() {
             std::fs::write(&file, &text).unwrap();
