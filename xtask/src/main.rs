@@ -3,6 +3,7 @@
 //! Used by people and by CI (`.ci/run`); nothing of it is in the product.
 
 mod fuzz;
+mod generate;
 mod lint;
 mod pictures;
 mod process;
@@ -25,6 +26,8 @@ enum Task {
     Lint,
     /// Runs the fuzz targets of the crate wechat (needs a nightly toolchain).
     Fuzz(fuzz::Options),
+    /// Writes docs/openapi.json and docs/ERRORS.md from the code.
+    Gen,
     /// Makes the pictures of the console that the READMEs show.
     Pictures,
 }
@@ -35,6 +38,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(&root, &options),
         Task::Lint => lint::run(&root),
         Task::Fuzz(options) => fuzz::run(&root, &options),
+        Task::Gen => generate::run(&root),
         Task::Pictures => pictures::run(&root),
     });
     match passed {

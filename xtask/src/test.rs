@@ -7,6 +7,7 @@ mod npm;
 mod python;
 mod results;
 mod run;
+mod schemathesis;
 mod search;
 mod system;
 
@@ -38,6 +39,9 @@ pub(crate) struct Options {
     /// Leaves out the run of `hongyan demo --once`, for which the binary is built in release mode
     #[arg(long)]
     skip_demo: bool,
+    /// Only runs schemathesis against a live server; with --long for a quarter of an hour, with another seed each time
+    #[arg(long, conflicts_with = "filter")]
+    only_schemathesis: bool,
 }
 
 /// Runs the task; says whether all passed.
@@ -52,7 +56,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<bool> {
     if options.only_install {
         return Ok(ready);
     }
-    if ready {
+    if ready && !options.only_schemathesis {
         for folder in npm::folders(root)? {
             let shown = folder.strip_prefix(root).unwrap_or(&folder).display();
             ready &= steps.run(&format!("npm ci in {shown}"), || npm::ci(&folder));
@@ -61,13 +65,18 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<bool> {
     if ready && let Some(program) = &machine.python {
         ready &= steps.run("Python packages", || python::install(root, program));
     }
-    if ready {
+    if ready && options.only_schemathesis {
+        steps.run("schemathesis", || schemathesis::run(root, options.long));
+    } else if ready {
         let filter = options.filter.as_deref();
         steps.run("cargo test", || run::tests(root, &machine, filter, options.long, &mut results));
         if filter.is_none() {
             steps.run("cargo test, PostgreSQL", || {
                 run::on_postgres(root, &machine, options.long, &mut results)
             });
+        }
+        if filter.is_none() {
+            steps.run("schemathesis", || schemathesis::run(root, options.long));
         }
         if filter.is_none() && !options.skip_demo {
             let built = steps.run("build of the demo", || run::build_demo(root));

@@ -14,15 +14,48 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     type Rejection = ApiProblem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiProblem> {
-        let bytes = bytes::Bytes::from_request(request, state).await.map_err(|_| {
+        let Raw(bytes) = Raw::from_request(request, state).await?;
+        read(&bytes).map(Self)
+    }
+}
+
+/// A body as it came.
+pub(crate) struct Raw(pub(crate) bytes::Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Raw {
+    type Rejection = ApiProblem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiProblem> {
+        bytes::Bytes::from_request(request, state).await.map(Self).map_err(|_| {
             Problem::new(
                 Kind::Malformed,
                 "body_unreadable",
                 "请求体无法读取，或超过 16 MiB。",
                 "The body cannot be read, or is larger than 16 MiB.",
             )
-        })?;
-        read(&bytes).map(Self)
+            .into()
+        })
+    }
+}
+
+/// The parameters of a path.
+pub(crate) struct Path<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
+    type Rejection = ApiProblem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiProblem> {
+        let path = axum::extract::Path::<T>::from_request_parts(parts, state).await;
+        path.map(|path| Self(path.0)).map_err(|error| {
+            let text = error.body_text();
+            Problem::new(
+                Kind::Malformed,
+                "invalid_path",
+                format!("路径里有无法解码的部分：{text}"),
+                format!("A part of the path cannot be decoded: {text}"),
+            )
+            .into()
+        })
     }
 }
 

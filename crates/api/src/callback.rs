@@ -3,17 +3,40 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use service::callback::{Answer, Received};
 use service::{App, Problem};
 use wechat::callback::Query;
 
+use crate::body::Path;
 use crate::callback_body::PushBody;
 use crate::problem::{ApiProblem, no_route};
 use crate::server::Api;
 
+/// The parameters of WeChat's calls.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only its shape is used, for the document")]
+pub(crate) struct Signed {
+    /// Of the plain text; in compatible and safe mode of nothing that counts.
+    signature: Option<String>,
+    /// Seconds.
+    timestamp: Option<String>,
+    /// WeChat's chance.
+    nonce: Option<String>,
+    /// Of the ciphertext, in compatible and safe mode.
+    msg_signature: Option<String>,
+    /// `aes` in compatible and safe mode.
+    encrypt_type: Option<String>,
+}
+
+/// WeChat asks whether the address is ours. The same under an app's alias.
+#[utoipa::path(get, path = "/callback/{app_id}", params(("app_id" = String, Path, description = "AppID"), Signed, ("echostr" = Option<String>, Query, description = "What is answered")),
+    responses((status = 200, body = String, content_type = "text/plain", description = "The bare echostr"),
+        (status = 400, body = String, content_type = "text/plain", description = "A parameter is missing"),
+        (status = 403, body = String, content_type = "text/plain", description = "The signature is wrong")))]
 pub(crate) async fn verify(State(api): State<Api>, Path(app_id): Path<String>, uri: Uri) -> Response {
     match api.service.app(&app_id).await {
         Ok(app) => answer("verify", api.service.verify_callback(&app, &query(&uri))),
@@ -21,6 +44,13 @@ pub(crate) async fn verify(State(api): State<Api>, Path(app_id): Path<String>, u
     }
 }
 
+/// WeChat pushes an event, in JSON or XML, plain, compatible or safe mode; 200 says that it is durable. The same under an app's alias.
+#[utoipa::path(post, path = "/callback/{app_id}", params(("app_id" = String, Path, description = "AppID"), Signed),
+    request_body(description = "The event; told apart by its first byte, not by the header", content((serde_json::Value = "application/json"), (String = "text/xml"))),
+    responses((status = 200, description = "Durable: `success`, or the reply to a customer-service message", content((String = "text/plain"), (String = "text/xml"), (serde_json::Value = "application/json"))),
+        (status = 400, body = String, content_type = "text/plain", description = "Not JSON or XML, or correctly signed and broken inside"),
+        (status = 403, body = String, content_type = "text/plain", description = "Wrong signature, wrong AppID, or a weaker mode than configured"),
+        (status = 413, body = String, content_type = "text/plain", description = "Larger than 256 KiB")))]
 pub(crate) async fn push(
     State(api): State<Api>,
     Path(app_id): Path<String>,

@@ -5,6 +5,8 @@ use axum::response::IntoResponse;
 
 const KIT: &str = include_str!("../../../clients/miniprogram/dist/hongyan.js");
 
+/// The mini program's kit, as one file.
+#[utoipa::path(get, path = "/kit/hongyan.js", responses((status = 200, body = String, content_type = "text/javascript", description = "The file")))]
 pub(crate) async fn show() -> impl IntoResponse {
     let headers = [
         (header::CONTENT_TYPE, "text/javascript; charset=utf-8"),

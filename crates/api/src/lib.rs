@@ -14,10 +14,12 @@ mod language;
 mod leftover;
 pub mod metrics;
 mod mp;
+mod openapi;
 mod problem;
 mod request;
 mod routes;
 mod server;
 
 pub use metrics::{install_metrics, keep_metrics};
-pub use server::{Api, openapi};
+pub use openapi::openapi;
+pub use server::Api;

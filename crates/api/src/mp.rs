@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequestParts, Path, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
@@ -17,8 +17,8 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::body::{Json, Query};
-use crate::problem::{ApiProblem, ProblemBody};
+use crate::body::{Json, Path, Query};
+use crate::problem::ApiProblem;
 use crate::server::Api;
 
 /// A report is a few hundred bytes.
@@ -106,8 +106,7 @@ pub(crate) struct Login {
 
 /// Logs a user in by the code of `wx.login`, for teams without a login of their own.
 #[utoipa::path(post, path = "/{app_id}/login", request_body = Login, security(()), params(("app_id" = String, Path, description = "AppID")),
-    responses((status = 200, body = SessionBody, description = "A session"), (status = 422, description = "The code is wrong, used or too old", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "default", description = "Another problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, body = SessionBody, description = "A session")))]
 async fn login(
     State(api): State<Api>,
     Path(app_id): Path<String>,
@@ -130,8 +129,7 @@ pub(crate) struct Which {
 
 /// Which templates to ask this user for now: five at most, in one call of `requestSubscribeMessage`.
 #[utoipa::path(get, path = "/{app_id}/ask", security(("session" = [])), params(("app_id" = String, Path, description = "AppID"), Which),
-    responses((status = 200, body = Ask, description = "What to ask for"), (status = 401, description = "No valid session", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "default", description = "Another problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, body = Ask, description = "What to ask for")))]
 async fn ask(
     State(api): State<Api>,
     visit: Visit,
@@ -157,8 +155,7 @@ pub(crate) struct Told {
 
 /// Reports what the user decided. WeChat's own event of the same act counts in its place; an `act_id` told twice counts once.
 #[utoipa::path(post, path = "/{app_id}/report", request_body = Report, security(("session" = [])), params(("app_id" = String, Path, description = "AppID")),
-    responses((status = 200, body = Told, description = "It is kept, and durable"), (status = 422, description = "A field is wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "default", description = "Another problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, body = Told, description = "It is kept, and durable")))]
 async fn report(
     State(api): State<Api>,
     visit: Visit,

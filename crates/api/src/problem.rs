@@ -28,8 +28,11 @@ impl From<service::problem::FieldError> for ApiProblem {
     }
 }
 
-/// The body of a problem.
+/// The body of a problem (RFC 9457).
 #[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(example = json!({"type": "/docs#validation_failed", "title": "Unprocessable Entity", "status": 422, "code": "validation_failed",
+    "detail": "thing8 has 24 characters, 20 at most.",
+    "errors": [{"pointer": "/data/thing8", "code": "too_long", "detail": "thing8 has 24 characters, 20 at most."}]}))]
 pub(crate) struct ProblemBody {
     /// Where the code is explained.
     #[serde(rename = "type")]
@@ -108,6 +111,9 @@ impl IntoResponse for ApiProblem {
         });
         if let Some(later) = later {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(later));
+        }
+        if self.0.kind == Kind::Unauthorized {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response.extensions_mut().insert(Arc::new(self.0));
         response

@@ -13,6 +13,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::openapi::Document;
 use crate::{
     audit, callback, docs, headers, health, kit, leftover, mp, problem, request, routes as resources,
 };
@@ -29,36 +30,14 @@ pub struct Api {
     pub(crate) trusted_proxies: Arc<[IpAddr]>,
 }
 
-#[derive(OpenApi)]
-#[openapi(
-    info(title = "Hongyan", description = "WeChat Mini Program subscribe messages: sent, counted, and proved. \
-        Authorization: Bearer KEY (hongyan key create). Errors are application/problem+json with a stable code; \
-        their text follows Accept-Language (zh or en)."),
-    modifiers(&BearerKey)
-)]
-struct Document;
-
-struct BearerKey;
-
-impl utoipa::Modify for BearerKey {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-        let scheme = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
-        let components = document.components.get_or_insert_default();
-        components.add_security_scheme("key", scheme);
-        let session = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
-        components.add_security_scheme("session", session);
-        document.security = Some(vec![SecurityRequirement::new("key", Vec::<String>::new())]);
-    }
-}
-
-/// The interface's document.
-pub fn openapi() -> utoipa::openapi::OpenApi {
-    documented().into_openapi()
-}
-
-fn documented() -> OpenApiRouter<Api> {
-    keyed().nest("/mp", mp::documented())
+/// Every route with its document, also those that are mounted elsewhere.
+pub(crate) fn documented() -> OpenApiRouter<Api> {
+    keyed()
+        .nest("/mp", mp::documented())
+        .routes(routes!(callback::verify, callback::push))
+        .routes(routes!(docs::document))
+        .routes(routes!(docs::page))
+        .routes(routes!(kit::show))
 }
 
 fn keyed() -> OpenApiRouter<Api> {
@@ -84,14 +63,11 @@ impl Api {
 
     /// Everything: the main address. `extra` is mounted beside it (the console).
     pub fn router(&self, extra: Router) -> Router {
-        let (_, document) = documented().split_for_parts();
         let (router, _) = keyed().split_for_parts();
-        let document = Arc::new(serde_json::to_string(&document).unwrap_or_default());
-        let json = [(axum::http::header::CONTENT_TYPE, "application/json")];
         router
             .layer(axum::middleware::from_fn_with_state(self.clone(), audit::note))
             .layer(DefaultBodyLimit::max(MAX_BODY))
-            .route("/api/v1/openapi.json", get(move || async move { (json, document.as_str().to_owned()) }))
+            .route("/api/v1/openapi.json", get(docs::document))
             .route("/docs", get(docs::page))
             .route("/kit/hongyan.js", get(kit::show))
             .merge(Self::mini_programs())

@@ -1,6 +1,8 @@
 //! What a use case answers when it cannot do as asked: a stable code for programs, a text in two languages for
 //! people that says what, where and what to do.
 
+pub mod codes;
+
 use store::StoreError;
 use wechat::Lang;
 
@@ -61,6 +63,7 @@ pub struct FieldError {
 impl Problem {
     /// A problem without fields.
     pub fn new(kind: Kind, code: &'static str, zh: impl Into<String>, en: impl Into<String>) -> Self {
+        debug_assert!(codes::of_problem(code).is_some(), "the code {code} is missing in problem/codes/");
         Self { kind, code, zh: zh.into(), en: en.into(), errors: Vec::new(), retry_after: None }
     }
 
@@ -113,6 +116,10 @@ impl FieldError {
         zh: impl Into<String>,
         en: impl Into<String>,
     ) -> Self {
+        debug_assert!(
+            codes::of_field(code).is_some(),
+            "the code {code} of a field is missing in problem/codes/"
+        );
         Self { pointer: pointer.into(), code, zh: zh.into(), en: en.into() }
     }
 

@@ -245,17 +245,25 @@ fn view(stored: StoredTemplate) -> TemplateView {
 
 /// What a failing call to WeChat means to the caller.
 pub(crate) fn call_problem(error: &CallError) -> Problem {
-    let code = "wechat_call_failed";
     match error {
-        CallError::WeChat { errcode, errmsg } => Problem::new(
-            Kind::Upstream,
-            code,
-            wechat::errcode::explain(*errcode, errmsg, wechat::Lang::Zh),
-            wechat::errcode::explain(*errcode, errmsg, wechat::Lang::En),
-        ),
+        CallError::WeChat { errcode, errmsg } => {
+            // What will never work is the caller's to change; the rest is between WeChat and us.
+            let never = wechat::errcode::class(*errcode) == wechat::errcode::Class::Permanent;
+            let (kind, code) = if never {
+                (Kind::Invalid, "wechat_refused")
+            } else {
+                (Kind::Upstream, "wechat_call_failed")
+            };
+            Problem::new(
+                kind,
+                code,
+                wechat::errcode::explain(*errcode, errmsg, wechat::Lang::Zh),
+                wechat::errcode::explain(*errcode, errmsg, wechat::Lang::En),
+            )
+        }
         other => Problem::new(
             Kind::Upstream,
-            code,
+            "wechat_call_failed",
             format!("没有得到微信的有效回答（{other}）。请检查网络与 api_base_url 后重试。"),
             format!(
                 "WeChat gave no usable answer ({other}). Check the network and api_base_url, then try again."

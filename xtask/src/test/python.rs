@@ -12,7 +12,7 @@ use crate::steps::End;
 const REQUIREMENTS: &str = "crates/hongyan/tests/peers/requirements.txt";
 
 /// The folder of the environment. The tests look for it here, too.
-fn environment(root: &Path) -> PathBuf {
+pub(super) fn environment(root: &Path) -> PathBuf {
     root.join("target/python")
 }
 
@@ -39,14 +39,19 @@ pub(super) fn install(root: &Path, python: &Path) -> Result<End> {
     if !process::succeeds(&mut process::program(python, root, &["-m", "venv", &path]))? {
         return Ok(End::Failed(format!("{} -m venv failed", python.display())));
     }
-    let arguments = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"];
-    let mut pip = process::program(program(root), root, &arguments);
-    pip.args(["--require-hashes", "--only-binary", ":all:", "-r"]).arg(&requirements);
-    if !process::succeeds(&mut pip)? {
+    if !pip(root, &requirements)? {
         return Ok(End::Failed(format!("pip could not install {REQUIREMENTS}")));
     }
     std::fs::write(&stamp, wanted).context("the mark of the installation cannot be written")?;
     Ok(End::Passed)
+}
+
+/// Installs exactly what a file says into the environment; says whether that worked.
+pub(super) fn pip(root: &Path, requirements: &Path) -> Result<bool> {
+    let arguments = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"];
+    let mut pip = process::program(program(root), root, &arguments);
+    pip.args(["--require-hashes", "--only-binary", ":all:", "-r"]).arg(requirements);
+    process::succeeds(&mut pip)
 }
 
 #[cfg(test)]
@@ -56,15 +61,19 @@ mod tests {
     #[test]
     fn every_package_has_its_version_and_its_digest() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        let text = std::fs::read_to_string(root.join(REQUIREMENTS)).unwrap().replace("\\\n", " ");
-        let packages: Vec<&str> = text
-            .lines()
-            .filter(|line| !line.trim_start().starts_with('#') && !line.trim().is_empty())
-            .collect();
-        assert!(packages.iter().any(|line| line.starts_with("wechatpy==")), "{packages:?}");
-        for package in packages {
-            assert!(package.contains("==") && package.contains("--hash=sha256:"), "{package}");
-            assert!(!package.contains("://"), "{package}");
+        for (file, one) in
+            [(REQUIREMENTS, "wechatpy=="), ("xtask/schemathesis/requirements.txt", "schemathesis==")]
+        {
+            let text = std::fs::read_to_string(root.join(file)).unwrap().replace("\\\n", " ");
+            let packages: Vec<&str> = text
+                .lines()
+                .filter(|line| !line.trim_start().starts_with('#') && !line.trim().is_empty())
+                .collect();
+            assert!(packages.iter().any(|line| line.starts_with(one)), "{packages:?}");
+            for package in packages {
+                assert!(package.contains("==") && package.contains("--hash=sha256:"), "{package}");
+                assert!(!package.contains("://"), "{package}");
+            }
         }
     }
 }

@@ -1,6 +1,5 @@
 //! `/keys`, `/operators`, `/audit`: who may do what, and who did. They are the installation's: the key must see every app.
 
-use axum::extract::Path;
 use axum::http::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -11,8 +10,8 @@ use service::view::time;
 use service::{Problem, Scope};
 
 use crate::auth::Access;
-use crate::body::{Json, Query, bad_cursor, limit};
-use crate::problem::{ApiProblem, ProblemBody};
+use crate::body::{Json, Path, Query, bad_cursor, limit};
+use crate::problem::ApiProblem;
 
 /// An API key, without its text.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -50,7 +49,7 @@ pub(crate) struct NewKey {
 }
 
 /// All keys, without their texts.
-#[utoipa::path(get, path = "/keys", responses((status = 200, body = KeyPage, description = "All of them"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+#[utoipa::path(get, path = "/keys", responses((status = 200, body = KeyPage, description = "All of them")))]
 pub(crate) async fn keys(access: Access) -> Result<axum::Json<KeyPage>, ApiProblem> {
     access.everywhere(Scope::Manage)?;
     let service = access.service();
@@ -68,7 +67,7 @@ pub(crate) async fn keys(access: Access) -> Result<axum::Json<KeyPage>, ApiProbl
 }
 
 /// Makes a key; its text is in this answer and nowhere else.
-#[utoipa::path(post, path = "/keys", request_body = NewKey, responses((status = 201, body = KeyBody, description = "Made"), (status = 422, description = "A wrong scope, an unknown app", body = ProblemBody, content_type = "application/problem+json"), (status = "default", description = "Another problem", body = ProblemBody, content_type = "application/problem+json")))]
+#[utoipa::path(post, path = "/keys", request_body = NewKey, responses((status = 201, body = KeyBody, description = "Made")))]
 pub(crate) async fn add_key(
     access: Access,
     Json(new): Json<NewKey>,
@@ -102,7 +101,7 @@ pub(crate) async fn add_key(
 
 /// Ends a key.
 #[utoipa::path(delete, path = "/keys/{id}", params(("id" = i64, Path, description = "The key's number")),
-    responses((status = 204, description = "Revoked"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 204, description = "Revoked")))]
 pub(crate) async fn revoke_key(access: Access, Path(id): Path<String>) -> Result<StatusCode, ApiProblem> {
     access.everywhere(Scope::Manage)?;
     let id = id.parse().map_err(|_| {
@@ -141,14 +140,14 @@ pub(crate) struct OperatorChange {
 }
 
 /// All operators.
-#[utoipa::path(get, path = "/operators", responses((status = 200, body = OperatorPage, description = "All of them"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+#[utoipa::path(get, path = "/operators", responses((status = 200, body = OperatorPage, description = "All of them")))]
 pub(crate) async fn operators(access: Access) -> Result<axum::Json<OperatorPage>, ApiProblem> {
     access.everywhere(Scope::Manage)?;
     Ok(axum::Json(OperatorPage { items: access.service().operators().await?, next_cursor: None }))
 }
 
 /// Adds an operator.
-#[utoipa::path(post, path = "/operators", request_body = NewOperator, responses((status = 201, body = OperatorView, description = "Added"), (status = 409, description = "operator_exists", body = ProblemBody, content_type = "application/problem+json"), (status = "default", description = "Another problem", body = ProblemBody, content_type = "application/problem+json")))]
+#[utoipa::path(post, path = "/operators", request_body = NewOperator, responses((status = 201, body = OperatorView, description = "Added")))]
 pub(crate) async fn add_operator(
     access: Access,
     Json(new): Json<NewOperator>,
@@ -162,7 +161,7 @@ pub(crate) async fn add_operator(
 
 /// Gives an operator another password or other roles; it has to sign in again.
 #[utoipa::path(patch, path = "/operators/{name}", request_body = OperatorChange, params(("name" = String, Path, description = "The name")),
-    responses((status = 200, body = OperatorView, description = "Changed"), (status = 409, description = "last_admin", body = ProblemBody, content_type = "application/problem+json"), (status = "default", description = "Another problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, body = OperatorView, description = "Changed")))]
 pub(crate) async fn change_operator(
     access: Access,
     Path(name): Path<String>,
@@ -176,7 +175,7 @@ pub(crate) async fn change_operator(
 
 /// Removes an operator.
 #[utoipa::path(delete, path = "/operators/{name}", params(("name" = String, Path, description = "The name")),
-    responses((status = 204, description = "Removed"), (status = 409, description = "last_admin", body = ProblemBody, content_type = "application/problem+json"), (status = "default", description = "Another problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 204, description = "Removed")))]
 pub(crate) async fn remove_operator(
     access: Access,
     Path(name): Path<String>,
@@ -203,7 +202,7 @@ pub(crate) struct AuditPage {
 
 /// What people and keys did, newest first; kept for six months.
 #[utoipa::path(get, path = "/audit", params(("app_id" = Option<String>, Query, description = "Only in this app"), ("cursor" = Option<String>, Query, description = "next_cursor of the page before"), ("limit" = Option<i64>, Query, description = "1 to 500, 50 unless given")),
-    responses((status = 200, body = AuditPage, description = "A page"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, body = AuditPage, description = "A page")))]
 pub(crate) async fn audit(
     access: Access,
     Query(query): Query<AuditQuery>,

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::Path;
 use axum::http::StatusCode;
 use domain::Millis;
 use secrecy::SecretString;
@@ -15,8 +14,8 @@ use service::{App, Scope};
 use wechat::callback::{Format, Mode};
 
 use crate::auth::Access;
-use crate::body::Json;
-use crate::problem::{ApiProblem, ProblemBody};
+use crate::body::{Json, Path};
+use crate::problem::ApiProblem;
 
 /// An app.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -153,7 +152,7 @@ fn change(input: AppInput) -> AppChange {
 }
 
 /// The apps that the key sees.
-#[utoipa::path(get, path = "/apps", responses((status = 200, body = AppList, description = "All of them"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+#[utoipa::path(get, path = "/apps", responses((status = 200, body = AppList, description = "All of them")))]
 pub(crate) async fn list(access: Access) -> Result<axum::Json<AppList>, ApiProblem> {
     access.may(Scope::Read)?;
     access.service().apps().reload().await.map_err(service::Problem::from)?;
@@ -163,7 +162,7 @@ pub(crate) async fn list(access: Access) -> Result<axum::Json<AppList>, ApiProbl
 }
 
 /// One app.
-#[utoipa::path(get, path = "/apps/{app_id}", params(("app_id" = String, Path, description = "AppID")), responses((status = 200, body = AppBody, description = "The app"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+#[utoipa::path(get, path = "/apps/{app_id}", params(("app_id" = String, Path, description = "AppID")), responses((status = 200, body = AppBody, description = "The app")))]
 pub(crate) async fn show(
     access: Access,
     Path(app_id): Path<String>,
@@ -172,7 +171,7 @@ pub(crate) async fn show(
 }
 
 /// Registers an app, or changes the one that stands.
-#[utoipa::path(put, path = "/apps/{app_id}", request_body = AppInput, params(("app_id" = String, Path, description = "AppID")), responses((status = 201, body = AppBody, description = "Registered"), (status = 200, body = AppBody, description = "Changed"), (status = 422, description = "Wrong fields", body = ProblemBody, content_type = "application/problem+json"), (status = "default", description = "Another problem", body = ProblemBody, content_type = "application/problem+json")))]
+#[utoipa::path(put, path = "/apps/{app_id}", request_body = AppInput, params(("app_id" = String, Path, description = "AppID")), responses((status = 201, body = AppBody, description = "Registered"), (status = 200, body = AppBody, description = "Changed")))]
 pub(crate) async fn put(
     access: Access,
     Path(app_id): Path<String>,
@@ -189,7 +188,7 @@ pub(crate) async fn put(
 }
 
 /// Changes an app.
-#[utoipa::path(patch, path = "/apps/{app_id}", request_body = AppInput, params(("app_id" = String, Path, description = "AppID")), responses((status = 200, body = AppBody, description = "Changed"), (status = 422, description = "Wrong fields", body = ProblemBody, content_type = "application/problem+json"), (status = "default", description = "Another problem", body = ProblemBody, content_type = "application/problem+json")))]
+#[utoipa::path(patch, path = "/apps/{app_id}", request_body = AppInput, params(("app_id" = String, Path, description = "AppID")), responses((status = 200, body = AppBody, description = "Changed")))]
 pub(crate) async fn patch(
     access: Access,
     Path(app_id): Path<String>,

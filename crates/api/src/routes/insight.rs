@@ -1,7 +1,6 @@
 //! `/apps/{app_id}/doctor`, `/attention`, `/statistics`, `/template-library`: how an app is, what needs somebody, what happened, what could
 //! be chosen.
 
-use axum::extract::Path;
 use axum::http::StatusCode;
 use domain::clock::{DAY, HOUR};
 use serde::{Deserialize, Serialize};
@@ -14,9 +13,9 @@ use service::statistics::{By, Stretch};
 use super::messages::moment;
 use super::templates::TemplateBody;
 use crate::auth::Access;
-use crate::body::{Json, Query, bad_cursor};
+use crate::body::{Json, Path, Query, bad_cursor};
 use crate::language::Language;
-use crate::problem::{ApiProblem, ProblemBody};
+use crate::problem::ApiProblem;
 
 /// What was checked, and the last requests to the callback address.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -49,7 +48,7 @@ pub(crate) async fn installation(
 
 /// Checks an app's set-up, asking WeChat where that is needed, and (for keys of all apps) what all apps share. Takes some seconds.
 #[utoipa::path(get, path = "/apps/{app_id}/doctor", params(("app_id" = String, Path, description = "AppID")),
-    responses((status = 200, body = Diagnosis, description = "The checks"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, body = Diagnosis, description = "The checks")))]
 pub(crate) async fn doctor(
     access: Access,
     Language(lang): Language,
@@ -73,7 +72,7 @@ pub(crate) struct AttentionPage {
 
 /// What needs somebody in an app, each with what to do.
 #[utoipa::path(get, path = "/apps/{app_id}/attention", params(("app_id" = String, Path, description = "AppID")),
-    responses((status = 200, body = AttentionPage, description = "All of it"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, body = AttentionPage, description = "All of it")))]
 pub(crate) async fn attention(
     access: Access,
     Language(lang): Language,
@@ -93,7 +92,7 @@ pub(crate) struct HealthPage {
 
 /// How every app is that the key sees, those that need somebody first.
 #[utoipa::path(get, path = "/attention",
-    responses((status = 200, body = HealthPage, description = "All of them"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, body = HealthPage, description = "All of them")))]
 pub(crate) async fn health(access: Access) -> Result<axum::Json<HealthPage>, ApiProblem> {
     access.may(Scope::Read)?;
     let service = access.service();
@@ -121,7 +120,7 @@ pub(crate) struct StatisticsPage {
 
 /// What happened by the hour or day and template: popups, messages, callbacks. The last seven days unless told otherwise.
 #[utoipa::path(get, path = "/apps/{app_id}/statistics", params(("app_id" = String, Path, description = "AppID"), ("since" = Option<String>, Query, description = "RFC 3339"), ("until" = Option<String>, Query, description = "RFC 3339"), ("by" = Option<String>, Query, description = "hour or day")),
-    responses((status = 200, body = StatisticsPage, description = "Stretches in which something happened"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, body = StatisticsPage, description = "Stretches in which something happened")))]
 pub(crate) async fn statistics(
     access: Access,
     Path(app_id): Path<String>,
@@ -165,7 +164,7 @@ pub(crate) struct LibraryBody {
 
 /// Titles of the public template library in the mini program's categories; with `words` those that hold them.
 #[utoipa::path(get, path = "/apps/{app_id}/template-library", params(("app_id" = String, Path, description = "AppID"), ("words" = Option<String>, Query, description = "Words of the title"), ("cursor" = Option<String>, Query, description = "next_cursor of the page before")),
-    responses((status = 200, body = LibraryBody, description = "A page"), (status = 502, description = "What WeChat answered", body = ProblemBody, content_type = "application/problem+json"), (status = "default", description = "Another problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, body = LibraryBody, description = "A page")))]
 pub(crate) async fn library(
     access: Access,
     Path(app_id): Path<String>,
@@ -204,7 +203,7 @@ pub(crate) struct KeywordPage {
 
 /// The keywords that a library template offers.
 #[utoipa::path(get, path = "/apps/{app_id}/template-library/{tid}", params(("app_id" = String, Path, description = "AppID"), ("tid" = String, Path, description = "The title's number")),
-    responses((status = 200, body = KeywordPage, description = "All of them"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, body = KeywordPage, description = "All of them")))]
 pub(crate) async fn keywords(
     access: Access,
     Path((app_id, tid)): Path<(String, String)>,
@@ -233,7 +232,7 @@ pub(crate) struct NewTemplate {
 
 /// Takes a template from the library. Changes the account at WeChat.
 #[utoipa::path(post, path = "/apps/{app_id}/templates", request_body = NewTemplate, params(("app_id" = String, Path, description = "AppID")),
-    responses((status = 201, body = TemplateBody, description = "Taken"), (status = 422, description = "Wrong keywords or scene", body = ProblemBody, content_type = "application/problem+json"), (status = 502, description = "What WeChat answered", body = ProblemBody, content_type = "application/problem+json"), (status = "default", description = "Another problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 201, body = TemplateBody, description = "Taken")))]
 pub(crate) async fn add_template(
     access: Access,
     Path(app_id): Path<String>,
@@ -253,7 +252,7 @@ pub(crate) struct DeleteQuery {
 
 /// Deletes a template at WeChat: every grant for it is lost.
 #[utoipa::path(delete, path = "/apps/{app_id}/templates/{template_id}", params(("app_id" = String, Path, description = "AppID"), ("template_id" = String, Path, description = "The template's id"), ("confirm" = String, Query, description = "The template's id once more")),
-    responses((status = 204, description = "Deleted"), (status = 422, description = "not_confirmed", body = ProblemBody, content_type = "application/problem+json"), (status = "default", description = "Another problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 204, description = "Deleted")))]
 pub(crate) async fn remove_template(
     access: Access,
     Path((app_id, template)): Path<(String, String)>,

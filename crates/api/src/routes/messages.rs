@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use axum::extract::Path;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use domain::message::State;
@@ -15,7 +14,7 @@ use service::{Kind, Problem, Scope};
 use store::messages::MessageFilter;
 
 use crate::auth::Access;
-use crate::body::{Json, Query, bad_cursor, id, limit};
+use crate::body::{Json, Path, Query, bad_cursor, id, limit};
 use crate::language::Language;
 use crate::problem::{ApiProblem, ProblemBody};
 
@@ -27,7 +26,7 @@ const LONGEST_WAIT: u64 = 30;
 #[expect(dead_code, reason = "only its shape is used, for the document")]
 pub(crate) struct SendBody {
     /// The user's openid; or {"external_id": "…"}, or {"attribute": {"room": "3-1201"}}.
-    #[schema(value_type = Object, example = "oG0NJ5Oi_3Dd1HlZJ14xfnA0sJ6s")]
+    #[schema(example = "oG0NJ5Oi_3Dd1HlZJ14xfnA0sJ6s")]
     to: serde_json::Value,
     /// The template's id at WeChat.
     #[schema(example = "4ondVRxk4L20ihrJ3iI15BDK72XatGPxE0MeCVwHasQ")]
@@ -62,19 +61,23 @@ pub(crate) struct BatchBody {
     messages: Vec<SendBody>,
 }
 
+/// The message, or with `fan_out` a verdict for each person.
+#[derive(utoipa::ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its shape is used, for the document")]
+pub(crate) enum Accepted {
+    /// The message.
+    One(Box<MessageView>),
+    /// With `fan_out`.
+    Each(Verdicts),
+}
+
 /// Sends one message.
 #[utoipa::path(post, path = "/apps/{app_id}/messages", request_body = SendBody,
     params(("app_id" = String, Path, description = "AppID"), ("Idempotency-Key" = Option<String>, Header, description = "Answers the same message for 24 hours"), ("Prefer" = Option<String>, Header, description = "wait=5: answers when the message settled, or after so many seconds")),
     responses(
-        (status = 202, description = "Accepted: it will be sent", body = MessageView),
+        (status = 202, description = "Accepted: it will be sent; with fan_out a verdict for each person", body = Accepted),
         (status = 200, description = "It settled in time (Prefer: wait)", body = MessageView),
-        (status = 400, description = "Not JSON", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 401, description = "No valid key", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, description = "The key lacks the scope send", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "No such app", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 422, description = "Wrong fields, no_grant, idempotency_key_reused", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 502, description = "WeChat refused to name the templates", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "The database is away: nothing was accepted", body = ProblemBody, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn send(
     access: Access,
@@ -153,8 +156,6 @@ pub(crate) struct Verdicts {
 #[utoipa::path(post, path = "/apps/{app_id}/messages/batch", request_body = BatchBody, params(("app_id" = String, Path, description = "AppID")),
     responses(
         (status = 200, description = "A verdict for each", body = Verdicts),
-        (status = 422, description = "More than 1,000", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "default", description = "Any other problem", body = ProblemBody, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn batch(
     access: Access,
@@ -188,7 +189,7 @@ pub(crate) async fn batch(
 
 /// One message with its whole life.
 #[utoipa::path(get, path = "/apps/{app_id}/messages/{id}", params(("app_id" = String, Path, description = "AppID"), ("id" = String, Path, description = "The message's id")),
-    responses((status = 200, body = MessageView, description = "The message"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, body = MessageView, description = "The message")))]
 pub(crate) async fn show(
     access: Access,
     Language(lang): Language,
@@ -200,8 +201,7 @@ pub(crate) async fn show(
 
 /// Cancels a message that waits.
 #[utoipa::path(post, path = "/apps/{app_id}/messages/{id}/cancel", params(("app_id" = String, Path, description = "AppID"), ("id" = String, Path, description = "The message's id")),
-    responses((status = 200, body = MessageView, description = "Cancelled, or its retry is forbidden"), (status = 409, description = "already_settled", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "default", description = "Another problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, body = MessageView, description = "Cancelled, or its retry is forbidden")))]
 pub(crate) async fn cancel(
     access: Access,
     Language(lang): Language,
@@ -213,8 +213,7 @@ pub(crate) async fn cancel(
 
 /// Sends a message again that did not arrive.
 #[utoipa::path(post, path = "/apps/{app_id}/messages/{id}/resend", params(("app_id" = String, Path, description = "AppID"), ("id" = String, Path, description = "The message's id")),
-    responses((status = 200, body = MessageView, description = "Queued again"), (status = 409, description = "already_settled", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "default", description = "Another problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, body = MessageView, description = "Queued again")))]
 pub(crate) async fn resend(
     access: Access,
     Language(lang): Language,
@@ -247,7 +246,7 @@ pub(crate) struct MessagePage {
 #[utoipa::path(get, path = "/apps/{app_id}/messages",
     params(("app_id" = String, Path, description = "AppID"), ("state" = Option<String>, Query, description = "Only this state"), ("to" = Option<String>, Query, description = "Only to this openid"), ("template_id" = Option<String>, Query, description = "Only this template"), ("campaign_id" = Option<String>, Query, description = "Only of this campaign"),
         ("since" = Option<String>, Query, description = "Not older (RFC 3339)"), ("until" = Option<String>, Query, description = "Older"), ("cursor" = Option<String>, Query, description = "next_cursor of the page before"), ("limit" = Option<i64>, Query, description = "1 to 500, 50 unless given")),
-    responses((status = 200, body = MessagePage, description = "A page"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, body = MessagePage, description = "A page")))]
 pub(crate) async fn list(
     access: Access,
     Language(lang): Language,

@@ -1,15 +1,14 @@
 //! What a team's own back end does for its mini program: sessions for the users whom it has logged in, and the code to paste.
 
-use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use service::Scope;
 use service::snippets::Snippets;
 
 use crate::auth::Access;
-use crate::body::Json;
+use crate::body::{Json, Path};
 use crate::mp::{SessionBody, session_answer};
-use crate::problem::{ApiProblem, ProblemBody};
+use crate::problem::ApiProblem;
 
 /// Whom the caller has logged in.
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -20,8 +19,7 @@ pub(crate) struct Whom {
 
 /// A session for a user whom the team's own back end has logged in; it is good for two hours.
 #[utoipa::path(post, path = "/apps/{app_id}/mp-sessions", request_body = Whom, params(("app_id" = String, Path, description = "AppID")),
-    responses((status = 200, body = SessionBody, description = "A session"), (status = 422, description = "The openid is not valid", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "default", description = "Another problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, body = SessionBody, description = "A session")))]
 pub(crate) async fn session(
     access: Access,
     Path(app_id): Path<String>,
@@ -34,8 +32,7 @@ pub(crate) async fn session(
 /// The code that asks for a template, for a native mini program and for uni-app, ready to paste.
 #[utoipa::path(get, path = "/apps/{app_id}/templates/{template_id}/snippets",
     params(("app_id" = String, Path, description = "AppID"), ("template_id" = String, Path, description = "The template, by id or alias")),
-    responses((status = 200, body = Snippets, description = "The code"),
-        (status = "default", description = "Another problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, body = Snippets, description = "The code")))]
 pub(crate) async fn snippets(
     access: Access,
     Path((app_id, template_id)): Path<(String, String)>,

@@ -1,6 +1,5 @@
 //! `/apps/{app_id}/quota` and `/apps/{app_id}/ask-again`: what may still be sent, and to whom nothing more may be.
 
-use axum::extract::Path;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use service::Scope;
@@ -9,8 +8,8 @@ use service::quota::QuotaView;
 
 use super::messages::moment;
 use crate::auth::Access;
-use crate::body::{Json, Query, bad_cursor};
-use crate::problem::{ApiProblem, ProblemBody};
+use crate::body::{Json, Path, Query, bad_cursor};
+use crate::problem::ApiProblem;
 
 /// Says which app is meant.
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -22,7 +21,7 @@ pub(crate) struct Confirmed {
 
 /// WeChat's quota of send calls today, and the app's own budget.
 #[utoipa::path(get, path = "/apps/{app_id}/quota", params(("app_id" = String, Path, description = "AppID")),
-    responses((status = 200, body = QuotaView, description = "Both"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, body = QuotaView, description = "Both")))]
 pub(crate) async fn show(
     access: Access,
     Path(app_id): Path<String>,
@@ -33,7 +32,7 @@ pub(crate) async fn show(
 
 /// Sets WeChat's call counters back: ten times a month, for all calls of the app.
 #[utoipa::path(post, path = "/apps/{app_id}/quota/clear", request_body = Confirmed, params(("app_id" = String, Path, description = "AppID")),
-    responses((status = 204, description = "Set back"), (status = 422, description = "not_confirmed", body = ProblemBody, content_type = "application/problem+json"), (status = "default", description = "Another problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 204, description = "Set back")))]
 pub(crate) async fn clear(
     access: Access,
     Path(app_id): Path<String>,
@@ -61,7 +60,7 @@ pub(crate) struct AskPage {
 
 /// People who have just spent their last grant of a template and did not refuse it, the latest first. A page may be short.
 #[utoipa::path(get, path = "/apps/{app_id}/ask-again", params(("app_id" = String, Path, description = "AppID"), ("template_id" = String, Query, description = "The template"), ("since" = Option<String>, Query, description = "Spent since (RFC 3339)"), ("cursor" = Option<String>, Query, description = "next_cursor of the page before")),
-    responses((status = 200, body = AskPage, description = "A page"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, body = AskPage, description = "A page")))]
 pub(crate) async fn ask_again(
     access: Access,
     Path(app_id): Path<String>,

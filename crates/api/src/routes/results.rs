@@ -1,7 +1,6 @@
 //! `/apps/{app_id}/campaigns/{id}/results`: the three closing lists, streamed as a table or as one JSON array.
 
 use axum::body::Body;
-use axum::extract::Path;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -14,9 +13,9 @@ use service::{Problem, Scope};
 
 use super::campaigns::campaign_id;
 use crate::auth::Access;
-use crate::body::Query;
+use crate::body::{Path, Query};
 use crate::csv;
-use crate::problem::{ApiProblem, ProblemBody};
+use crate::problem::ApiProblem;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,7 +26,7 @@ pub(crate) struct ResultsQuery {
 /// What became of each recipient. CSV with `Accept: text/csv`, XLSX with its own type, else one JSON array; everybody unless `list` is given.
 #[utoipa::path(get, path = "/apps/{app_id}/campaigns/{id}/results",
     params(("app_id" = String, Path, description = "AppID"), ("id" = String, Path, description = "The campaign's id"), ("list" = Option<String>, Query, description = "sent, not_sent or unknown; everybody unless given")),
-    responses((status = 200, description = "The list", content((Vec<Line> = "application/json"), (String = "text/csv"))), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, description = "The list", content((Vec<Line> = "application/json"), (String = "text/csv")))))]
 pub(crate) async fn results(
     access: Access,
     Path((app_id, campaign)): Path<(String, String)>,

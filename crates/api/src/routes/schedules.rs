@@ -1,6 +1,5 @@
 //! `/apps/{app_id}/schedules`: campaigns that recur.
 
-use axum::extract::Path;
 use axum::http::StatusCode;
 use serde::Serialize;
 use serde_json::Value;
@@ -9,8 +8,8 @@ use service::{Kind, Problem, Scope};
 use uuid::Uuid;
 
 use crate::auth::Access;
-use crate::body::Json;
-use crate::problem::{ApiProblem, ProblemBody};
+use crate::body::{Json, Path};
+use crate::problem::ApiProblem;
 
 /// The schedules of an app.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -21,7 +20,7 @@ pub(crate) struct SchedulePage {
 
 /// The schedules of an app.
 #[utoipa::path(get, path = "/apps/{app_id}/schedules", params(("app_id" = String, Path, description = "AppID")),
-    responses((status = 200, body = SchedulePage, description = "All of them"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, body = SchedulePage, description = "All of them")))]
 pub(crate) async fn list(
     access: Access,
     Path(app_id): Path<String>,
@@ -33,7 +32,7 @@ pub(crate) async fn list(
 
 /// Makes a schedule. Its campaigns are started in the name of whoever made it: above `approval_above` each waits for somebody else.
 #[utoipa::path(post, path = "/apps/{app_id}/schedules", request_body = ScheduleRequest, params(("app_id" = String, Path, description = "AppID")),
-    responses((status = 201, body = ScheduleView, description = "The schedule"), (status = 422, description = "Wrong fields", body = ProblemBody, content_type = "application/problem+json"), (status = "default", description = "Another problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 201, body = ScheduleView, description = "The schedule")))]
 pub(crate) async fn add(
     access: Access,
     Path(app_id): Path<String>,
@@ -46,7 +45,7 @@ pub(crate) async fn add(
 
 /// One schedule.
 #[utoipa::path(get, path = "/apps/{app_id}/schedules/{id}", params(("app_id" = String, Path, description = "AppID"), ("id" = String, Path, description = "The schedule's id")),
-    responses((status = 200, body = ScheduleView, description = "The schedule"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, body = ScheduleView, description = "The schedule")))]
 pub(crate) async fn show(
     access: Access,
     Path((app_id, id)): Path<(String, String)>,
@@ -57,7 +56,7 @@ pub(crate) async fn show(
 
 /// Changes a schedule: what is given takes the place of what was asked.
 #[utoipa::path(patch, path = "/apps/{app_id}/schedules/{id}", request_body(content = Object, description = "Some fields of a schedule"), params(("app_id" = String, Path, description = "AppID"), ("id" = String, Path, description = "The schedule's id")),
-    responses((status = 200, body = ScheduleView, description = "The schedule"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, body = ScheduleView, description = "The schedule")))]
 pub(crate) async fn change(
     access: Access,
     Path((app_id, id)): Path<(String, String)>,
@@ -69,7 +68,7 @@ pub(crate) async fn change(
 
 /// Forgets a schedule; the campaigns that it made stay.
 #[utoipa::path(delete, path = "/apps/{app_id}/schedules/{id}", params(("app_id" = String, Path, description = "AppID"), ("id" = String, Path, description = "The schedule's id")),
-    responses((status = 204, description = "Forgotten"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 204, description = "Forgotten")))]
 pub(crate) async fn remove(
     access: Access,
     Path((app_id, id)): Path<(String, String)>,

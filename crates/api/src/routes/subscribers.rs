@@ -1,8 +1,6 @@
 //! `/apps/{app_id}/subscribers` and `/apps/{app_id}/guests`.
 
-use axum::extract::Path;
 use axum::http::StatusCode;
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use service::Scope;
 use service::erasure::ErasureView;
@@ -10,7 +8,7 @@ use service::people::{GuestView, Imported, PersonRequest, PersonView};
 use service::problem::FieldError;
 
 use crate::auth::Access;
-use crate::body::{Json, Query, bad_cursor, limit};
+use crate::body::{Json, Path, Query, Raw, bad_cursor, limit};
 use crate::language::Language;
 use crate::problem::{ApiProblem, ProblemBody};
 
@@ -34,7 +32,7 @@ pub(crate) struct PersonPage {
 
 /// What the team knows of people; a page may be short while there are more.
 #[utoipa::path(get, path = "/apps/{app_id}/subscribers", params(("app_id" = String, Path, description = "AppID"), ("external_id" = Option<String>, Query, description = "Whoever has it"), ("attribute" = Option<String>, Query, description = "A key attribute and its value: room:3-1201"), ("tag" = Option<String>, Query, description = "Only those with this tag"), ("cursor" = Option<String>, Query, description = "next_cursor of the page before"), ("limit" = Option<i64>, Query, description = "1 to 500, 50 unless given")),
-    responses((status = 200, body = PersonPage, description = "A page"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, body = PersonPage, description = "A page")))]
 pub(crate) async fn list(
     access: Access,
     Path(app_id): Path<String>,
@@ -88,7 +86,7 @@ pub(crate) struct People {
 
 /// Keeps what is known of up to 1,000 people, in place of what was.
 #[utoipa::path(put, path = "/apps/{app_id}/subscribers", request_body = People, params(("app_id" = String, Path, description = "AppID")),
-    responses((status = 200, body = PersonVerdicts, description = "A verdict for each"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, body = PersonVerdicts, description = "A verdict for each")))]
 pub(crate) async fn put_all(
     access: Access,
     Language(lang): Language,
@@ -109,12 +107,12 @@ pub(crate) async fn put_all(
 
 /// Keeps the people of a table: CSV in UTF-8 whose head names openid, external_id, unionid, tags, and any attributes.
 #[utoipa::path(post, path = "/apps/{app_id}/subscribers/import", request_body(content = String, content_type = "text/csv"), params(("app_id" = String, Path, description = "AppID")),
-    responses((status = 200, body = Imported, description = "How many were kept, and which rows were not"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, body = Imported, description = "How many were kept, and which rows were not")))]
 pub(crate) async fn import(
     access: Access,
     Language(lang): Language,
     Path(app_id): Path<String>,
-    body: Bytes,
+    Raw(body): Raw,
 ) -> Result<axum::Json<Imported>, ApiProblem> {
     let app = access.app(&app_id, Scope::Manage).await?;
     let rows = service::csv::table(&body)?;
@@ -123,7 +121,7 @@ pub(crate) async fn import(
 
 /// What is known of one person.
 #[utoipa::path(get, path = "/apps/{app_id}/subscribers/{openid}", params(("app_id" = String, Path, description = "AppID"), ("openid" = String, Path, description = "Who")),
-    responses((status = 200, body = PersonView, description = "The person"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, body = PersonView, description = "The person")))]
 pub(crate) async fn show(
     access: Access,
     Path((app_id, openid)): Path<(String, String)>,
@@ -134,7 +132,7 @@ pub(crate) async fn show(
 
 /// Keeps what is known of one person, in place of what was.
 #[utoipa::path(put, path = "/apps/{app_id}/subscribers/{openid}", request_body = PersonRequest, params(("app_id" = String, Path, description = "AppID"), ("openid" = String, Path, description = "Who")),
-    responses((status = 200, body = PersonView, description = "Changed"), (status = 201, body = PersonView, description = "New"), (status = 409, description = "external_id_taken", body = ProblemBody, content_type = "application/problem+json"), (status = "default", description = "Another problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, body = PersonView, description = "Changed"), (status = 201, body = PersonView, description = "New")))]
 pub(crate) async fn put(
     access: Access,
     Path((app_id, openid)): Path<(String, String)>,
@@ -150,9 +148,7 @@ pub(crate) async fn put(
 #[utoipa::path(delete, path = "/apps/{app_id}/subscribers/{openid}",
     params(("app_id" = String, Path, description = "AppID"), ("openid" = String, Path, description = "Whom")),
     responses((status = 200, body = ErasureView, description = "Erased; zeros where nothing was known of the person"),
-        (status = 202, body = ErasureView, description = "It takes longer (a message is being sent, or no worker runs) and goes on by itself"),
-        (status = 422, description = "Not an openid", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "default", description = "Another problem", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 202, body = ErasureView, description = "It takes longer (a message is being sent, or no worker runs) and goes on by itself")))]
 pub(crate) async fn erase(
     access: Access,
     Path((app_id, openid)): Path<(String, String)>,
@@ -172,7 +168,7 @@ pub(crate) struct GuestList {
 
 /// Who receives while the app is on trial.
 #[utoipa::path(get, path = "/apps/{app_id}/guests", params(("app_id" = String, Path, description = "AppID")),
-    responses((status = 200, body = GuestList, description = "All of them"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, body = GuestList, description = "All of them")))]
 pub(crate) async fn guests(
     access: Access,
     Path(app_id): Path<String>,
@@ -192,11 +188,11 @@ pub(crate) struct GuestBody {
 
 /// Adds a guest.
 #[utoipa::path(put, path = "/apps/{app_id}/guests/{openid}", request_body(content = Option<GuestBody>), params(("app_id" = String, Path, description = "AppID"), ("openid" = String, Path, description = "Who")),
-    responses((status = 200, body = GuestView, description = "The guest"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, body = GuestView, description = "The guest")))]
 pub(crate) async fn put_guest(
     access: Access,
     Path((app_id, openid)): Path<(String, String)>,
-    body: Bytes,
+    Raw(body): Raw,
 ) -> Result<axum::Json<GuestView>, ApiProblem> {
     let app = access.app(&app_id, Scope::Manage).await?;
     let body: GuestBody =
@@ -206,7 +202,7 @@ pub(crate) async fn put_guest(
 
 /// Removes a guest.
 #[utoipa::path(delete, path = "/apps/{app_id}/guests/{openid}", params(("app_id" = String, Path, description = "AppID"), ("openid" = String, Path, description = "Who")),
-    responses((status = 204, description = "Removed"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 204, description = "Removed")))]
 pub(crate) async fn remove_guest(
     access: Access,
     Path((app_id, openid)): Path<(String, String)>,

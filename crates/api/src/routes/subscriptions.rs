@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::extract::Path;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -12,7 +11,7 @@ use service::subscriptions::{EntryView, SubscriptionView};
 use service::{App, Lang, Problem, Scope, Service};
 
 use crate::auth::Access;
-use crate::body::{Json, Query, bad_cursor, limit};
+use crate::body::{Json, Path, Query, bad_cursor, limit};
 use crate::csv;
 use crate::language::Language;
 use crate::problem::{ApiProblem, ProblemBody};
@@ -35,7 +34,7 @@ pub(crate) struct SubscriptionPage {
 /// Who subscribed to what, and how many grants are left.
 #[utoipa::path(get, path = "/apps/{app_id}/subscriptions",
     params(("app_id" = String, Path, description = "AppID"), ("openid" = Option<String>, Query, description = "Only this person's"), ("template_id" = Option<String>, Query, description = "Only this template"), ("cursor" = Option<String>, Query, description = "next_cursor of the page before"), ("limit" = Option<i64>, Query, description = "1 to 500, 50 unless given")),
-    responses((status = 200, body = SubscriptionPage, description = "A page"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, body = SubscriptionPage, description = "A page")))]
 pub(crate) async fn list(
     access: Access,
     Path(app_id): Path<String>,
@@ -68,7 +67,7 @@ pub(crate) struct EntryPage {
 /// everybody's, streamed as a table.
 #[utoipa::path(get, path = "/apps/{app_id}/ledger",
     params(("app_id" = String, Path, description = "AppID"), ("openid" = Option<String>, Query, description = "Whose"), ("template_id" = Option<String>, Query, description = "Which template; all of the person's where it is left out"), ("cursor" = Option<String>, Query, description = "next_cursor of the page before"), ("limit" = Option<i64>, Query, description = "1 to 500, 50 unless given")),
-    responses((status = 200, description = "A page, or a table", content((EntryPage = "application/json"), (String = "text/csv"))), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, description = "A page, or a table", content((EntryPage = "application/json"), (String = "text/csv")))))]
 pub(crate) async fn ledger(
     access: Access,
     Language(lang): Language,
@@ -164,10 +163,21 @@ pub(crate) enum EntryVerdict {
     Problem(ProblemBody),
 }
 
+/// What became of the one entry, or of each.
+#[derive(utoipa::ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its shape is used, for the document")]
+pub(crate) enum Written {
+    /// Of the one.
+    One(EntryWritten),
+    /// Of a list.
+    Each(EntryVerdicts),
+}
+
 /// Writes entries by hand: adjust (with a note) or import. One entry answers itself or its problem, a list a verdict for each. With an
 /// Idempotency-Key the same list is written once.
 #[utoipa::path(post, path = "/apps/{app_id}/ledger", request_body = EntriesBody, params(("app_id" = String, Path, description = "AppID"), ("Idempotency-Key" = Option<String>, Header, description = "Written once within 24 hours")),
-    responses((status = 200, description = "A verdict for each, or the one entry", content((EntryVerdicts = "application/json"))), (status = 422, description = "Wrong fields", body = ProblemBody, content_type = "application/problem+json"), (status = "default", description = "Another problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, description = "A verdict for each, or the one entry", body = Written)))]
 pub(crate) async fn write(
     access: Access,
     Language(lang): Language,

@@ -1,12 +1,12 @@
 //! `/apps/{app_id}/templates`.
 
-use axum::extract::Path;
 use serde::Serialize;
 use service::Scope;
 use service::templates::{Difference, TemplateView};
 
 use crate::auth::Access;
-use crate::problem::{ApiProblem, ProblemBody};
+use crate::body::Path;
+use crate::problem::ApiProblem;
 
 /// A template.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -21,12 +21,12 @@ pub(crate) struct TemplateBody {
     gone: bool,
     /// What the last change at WeChat changed.
     difference: Option<Difference>,
-    fields: Vec<FieldBody>,
+    fields: Vec<TemplateField>,
 }
 
 /// A field.
 #[derive(Serialize, utoipa::ToSchema)]
-pub(crate) struct FieldBody {
+pub(crate) struct TemplateField {
     /// The key to send, as thing8.
     key: String,
     kind: String,
@@ -45,7 +45,7 @@ pub(crate) struct TemplateList {
 
 impl From<TemplateView> for TemplateBody {
     fn from(template: TemplateView) -> Self {
-        let field = |field: wechat::template::Field| FieldBody {
+        let field = |field: wechat::template::Field| TemplateField {
             key: field.key,
             kind: field.kind.as_str().to_owned(),
             label: field.label,
@@ -70,7 +70,7 @@ fn bodies(templates: Vec<TemplateView>) -> axum::Json<TemplateList> {
 
 /// The templates as they were last read from WeChat.
 #[utoipa::path(get, path = "/apps/{app_id}/templates", params(("app_id" = String, Path, description = "AppID")),
-    responses((status = 200, body = TemplateList, description = "All of them"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, body = TemplateList, description = "All of them")))]
 pub(crate) async fn list(
     access: Access,
     Path(app_id): Path<String>,
@@ -81,8 +81,7 @@ pub(crate) async fn list(
 
 /// Reads the templates from WeChat again; changes nothing there.
 #[utoipa::path(post, path = "/apps/{app_id}/templates/sync", params(("app_id" = String, Path, description = "AppID")),
-    responses((status = 200, body = TemplateList, description = "All of them"), (status = 502, description = "What WeChat answered, with the remedy", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "default", description = "Another problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, body = TemplateList, description = "All of them")))]
 pub(crate) async fn sync(
     access: Access,
     Path(app_id): Path<String>,

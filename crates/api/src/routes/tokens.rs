@@ -1,6 +1,5 @@
 //! `/apps/{app_id}/access-token`: for other systems that share the app, so that only one of them refreshes.
 
-use axum::extract::Path;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use secrecy::ExposeSecret;
@@ -11,8 +10,8 @@ use service::tokens::Token;
 use service::view::time;
 
 use crate::auth::Access;
-use crate::body::Json;
-use crate::problem::{ApiProblem, ProblemBody};
+use crate::body::{Json, Path};
+use crate::problem::ApiProblem;
 
 /// An access token.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -41,8 +40,7 @@ fn answer(access: &Access, token: &Token) -> Response {
 
 /// The app's access token.
 #[utoipa::path(get, path = "/apps/{app_id}/access-token", params(("app_id" = String, Path, description = "AppID")),
-    responses((status = 200, body = TokenBody, description = "A valid token"), (status = 502, description = "What WeChat answered, with the remedy", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "default", description = "Another problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, body = TokenBody, description = "A valid token")))]
 pub(crate) async fn show(access: Access, Path(app_id): Path<String>) -> Result<Response, ApiProblem> {
     let app = access.app(&app_id, Scope::Token).await?;
     let token = access.service().tokens().get(&app).await.map_err(|error| token_problem(&error))?;
@@ -51,8 +49,7 @@ pub(crate) async fn show(access: Access, Path(app_id): Path<String>) -> Result<R
 
 /// A token in place of one that WeChat rejected; whoever comes second gets what the first one fetched.
 #[utoipa::path(post, path = "/apps/{app_id}/access-token/refresh", request_body = Bad, params(("app_id" = String, Path, description = "AppID")),
-    responses((status = 200, body = TokenBody, description = "A valid token"), (status = 502, description = "What WeChat answered, with the remedy", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "default", description = "Another problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, body = TokenBody, description = "A valid token")))]
 pub(crate) async fn refresh(
     access: Access,
     Path(app_id): Path<String>,

@@ -1,7 +1,7 @@
 //! `/apps/{app_id}/uploads`: spreadsheets of recipients.
 
+use axum::extract::Multipart;
 use axum::extract::multipart::{Field, MultipartRejection};
-use axum::extract::{Multipart, Path};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
@@ -13,9 +13,9 @@ use uuid::Uuid;
 
 use super::results::workbook;
 use crate::auth::Access;
-use crate::body::Json;
+use crate::body::{Json, Path};
 use crate::language::Language;
-use crate::problem::{ApiProblem, ProblemBody};
+use crate::problem::ApiProblem;
 
 /// What is sent as a form.
 #[derive(utoipa::ToSchema)]
@@ -58,7 +58,7 @@ pub(crate) struct UploadPage {
 
 /// Reads a file of recipients, checks every cell and asks what is doubtful; nothing is sent.
 #[utoipa::path(post, path = "/apps/{app_id}/uploads", request_body(content = UploadForm, content_type = "multipart/form-data"), params(("app_id" = String, Path, description = "AppID")),
-    responses((status = 201, body = UploadView, description = "What was found"), (status = 422, description = "The file cannot be read, or a parameter is wrong", body = ProblemBody, content_type = "application/problem+json"), (status = "default", description = "Another problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 201, body = UploadView, description = "What was found")))]
 pub(crate) async fn add(
     access: Access,
     Language(lang): Language,
@@ -86,7 +86,7 @@ pub(crate) async fn add(
 
 /// The latest uploads, newest first.
 #[utoipa::path(get, path = "/apps/{app_id}/uploads", params(("app_id" = String, Path, description = "AppID")),
-    responses((status = 200, body = UploadPage, description = "Up to 100"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, body = UploadPage, description = "Up to 100")))]
 pub(crate) async fn list(
     access: Access,
     Language(lang): Language,
@@ -102,7 +102,7 @@ pub(crate) async fn list(
 
 /// What was found in an upload.
 #[utoipa::path(get, path = "/apps/{app_id}/uploads/{id}", params(("app_id" = String, Path, description = "AppID"), ("id" = String, Path, description = "The upload's id")),
-    responses((status = 200, body = UploadView, description = "The upload"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, body = UploadView, description = "The upload")))]
 pub(crate) async fn show(
     access: Access,
     Language(lang): Language,
@@ -114,7 +114,7 @@ pub(crate) async fn show(
 
 /// Reads the file again: other columns, another sheet, answers to what was asked.
 #[utoipa::path(patch, path = "/apps/{app_id}/uploads/{id}", request_body = UploadRequest, params(("app_id" = String, Path, description = "AppID"), ("id" = String, Path, description = "The upload's id")),
-    responses((status = 200, body = UploadView, description = "What was found"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, body = UploadView, description = "What was found")))]
 pub(crate) async fn change(
     access: Access,
     Language(lang): Language,
@@ -127,7 +127,7 @@ pub(crate) async fn change(
 
 /// Forgets an upload; campaigns that were made of it keep their rows.
 #[utoipa::path(delete, path = "/apps/{app_id}/uploads/{id}", params(("app_id" = String, Path, description = "AppID"), ("id" = String, Path, description = "The upload's id")),
-    responses((status = 204, description = "Forgotten"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 204, description = "Forgotten")))]
 pub(crate) async fn remove(
     access: Access,
     Path((app_id, upload)): Path<(String, String)>,
@@ -139,7 +139,7 @@ pub(crate) async fn remove(
 
 /// An empty sheet with a column per field of the template and one that says who.
 #[utoipa::path(get, path = "/apps/{app_id}/templates/{template_id}/sheet", params(("app_id" = String, Path, description = "AppID"), ("template_id" = String, Path, description = "The template's id")),
-    responses((status = 200, description = "XLSX", content_type = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, description = "XLSX", content_type = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")))]
 pub(crate) async fn blank(
     access: Access,
     Path((app_id, template)): Path<(String, String)>,

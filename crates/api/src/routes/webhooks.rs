@@ -1,6 +1,5 @@
 //! `/webhooks`: where events go. Endpoints are the installation's, so the key must see every app.
 
-use axum::extract::Path;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -10,8 +9,8 @@ use uuid::Uuid;
 
 use super::messages::moment;
 use crate::auth::Access;
-use crate::body::{Json, Query, bad_cursor, limit};
-use crate::problem::{ApiProblem, ProblemBody};
+use crate::body::{Json, Path, Query, bad_cursor, limit};
+use crate::problem::ApiProblem;
 
 /// All endpoints.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -53,7 +52,7 @@ pub(crate) struct Replayed {
 
 /// Sends an endpoint a test event.
 #[utoipa::path(post, path = "/webhooks/{id}/test", params(("id" = String, Path, description = "The endpoint's id")),
-    responses((status = 202, description = "On its way"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 202, description = "On its way")))]
 pub(crate) async fn test(access: Access, Path(id): Path<String>) -> Result<StatusCode, ApiProblem> {
     access.everywhere(Scope::Manage)?;
     access.service().test_webhook(webhook_id(&id)?).await?;
@@ -61,7 +60,7 @@ pub(crate) async fn test(access: Access, Path(id): Path<String>) -> Result<Statu
 }
 
 /// All endpoints.
-#[utoipa::path(get, path = "/webhooks", responses((status = 200, body = WebhookPage, description = "All of them"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+#[utoipa::path(get, path = "/webhooks", responses((status = 200, body = WebhookPage, description = "All of them")))]
 pub(crate) async fn list(access: Access) -> Result<axum::Json<WebhookPage>, ApiProblem> {
     access.everywhere(Scope::Manage)?;
     let items = access.service().webhooks().await?;
@@ -70,7 +69,7 @@ pub(crate) async fn list(access: Access) -> Result<axum::Json<WebhookPage>, ApiP
 
 /// Makes an endpoint; its secret is in this answer and nowhere else.
 #[utoipa::path(post, path = "/webhooks", request_body = WebhookRequest,
-    responses((status = 201, body = WebhookView, description = "The endpoint with its secret"), (status = 422, description = "Wrong fields", body = ProblemBody, content_type = "application/problem+json"), (status = "default", description = "Another problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 201, body = WebhookView, description = "The endpoint with its secret")))]
 pub(crate) async fn add(
     access: Access,
     Json(request): Json<WebhookRequest>,
@@ -82,7 +81,7 @@ pub(crate) async fn add(
 
 /// Changes an endpoint: url, events, note, enabled.
 #[utoipa::path(patch, path = "/webhooks/{id}", request_body(content = Object, description = "Some of url, events, note, enabled"), params(("id" = String, Path, description = "The endpoint's id")),
-    responses((status = 200, body = WebhookView, description = "The endpoint"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, body = WebhookView, description = "The endpoint")))]
 pub(crate) async fn change(
     access: Access,
     Path(id): Path<String>,
@@ -94,7 +93,7 @@ pub(crate) async fn change(
 
 /// Gives an endpoint a new secret; that of before signs too for a day.
 #[utoipa::path(post, path = "/webhooks/{id}/rotate", params(("id" = String, Path, description = "The endpoint's id")),
-    responses((status = 200, body = WebhookView, description = "The endpoint with its new secret"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, body = WebhookView, description = "The endpoint with its new secret")))]
 pub(crate) async fn rotate(
     access: Access,
     Path(id): Path<String>,
@@ -105,7 +104,7 @@ pub(crate) async fn rotate(
 
 /// Forgets an endpoint.
 #[utoipa::path(delete, path = "/webhooks/{id}", params(("id" = String, Path, description = "The endpoint's id")),
-    responses((status = 204, description = "Forgotten"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 204, description = "Forgotten")))]
 pub(crate) async fn remove(access: Access, Path(id): Path<String>) -> Result<StatusCode, ApiProblem> {
     access.everywhere(Scope::Manage)?;
     access.service().remove_webhook(webhook_id(&id)?).await?;
@@ -114,7 +113,7 @@ pub(crate) async fn remove(access: Access, Path(id): Path<String>) -> Result<Sta
 
 /// What became of an endpoint's deliveries, newest first.
 #[utoipa::path(get, path = "/webhooks/{id}/deliveries", params(("id" = String, Path, description = "The endpoint's id"), ("cursor" = Option<String>, Query, description = "next_cursor of the page before"), ("limit" = Option<i64>, Query, description = "1 to 500, 50 unless given")),
-    responses((status = 200, body = DeliveryPage, description = "A page"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, body = DeliveryPage, description = "A page")))]
 pub(crate) async fn deliveries(
     access: Access,
     Path(id): Path<String>,
@@ -129,7 +128,7 @@ pub(crate) async fn deliveries(
 
 /// Delivers again what was given up since a moment; with `delivered_too`, everything.
 #[utoipa::path(post, path = "/webhooks/{id}/replay", request_body = Replay, params(("id" = String, Path, description = "The endpoint's id")),
-    responses((status = 200, body = Replayed, description = "How many"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, body = Replayed, description = "How many")))]
 pub(crate) async fn replay(
     access: Access,
     Path(id): Path<String>,

@@ -62,7 +62,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Cluster(command) => cluster::run(&global, command).await?,
         Command::Copy(copy) => copy::run(&global, copy).await?,
         Command::Migrate(migrate) => config::migrate(&global, &migrate).await?,
-        Command::Openapi => output::json(&serde_json::to_value(api::openapi())?),
+        Command::Openapi => output::json(&api::openapi()),
     }
     Ok(ExitCode::SUCCESS)
 }

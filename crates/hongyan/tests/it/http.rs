@@ -22,9 +22,12 @@ impl Reply {
     }
 }
 
-/// One call with any body.
+/// One call with any body. The answer has to be one that the OpenAPI document knows.
 pub(crate) async fn call(method: &str, url: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Reply {
-    try_call(method, url, headers, body).await.unwrap_or_else(|error| panic!("{method} {url}: {error}"))
+    let reply = try_call(method, url, headers, body).await;
+    let reply = reply.unwrap_or_else(|error| panic!("{method} {url}: {error}"));
+    crate::openapi::documented(method, url, &reply);
+    reply
 }
 
 /// One call to a server that may be gone.

@@ -24,6 +24,7 @@ mod http;
 mod keys_in_change;
 mod ledger;
 mod mini_program;
+mod openapi;
 mod operations;
 mod peers;
 mod people;

@@ -26,6 +26,7 @@ const LATEST: i64 = 7 * DAY;
 /// A report as it comes.
 #[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = DecisionReport)]
 pub struct Report {
     /// Names the act: told twice, it counts once.
     pub act_id: String,
