@@ -3,6 +3,7 @@
 
 pub mod apps;
 pub mod audit;
+pub mod backup;
 pub mod callbacks;
 pub mod campaigns;
 pub mod changes;
@@ -16,6 +17,7 @@ pub mod happened;
 pub mod health;
 mod hints;
 pub mod hot;
+pub mod imports;
 pub mod keys;
 pub mod lanes;
 mod listing;
@@ -24,9 +26,12 @@ mod meta;
 pub mod nodes;
 pub mod operators;
 pub mod people;
+pub mod person;
 mod postgres;
 pub mod private;
 pub mod relay;
+pub mod restored;
+pub mod retention;
 pub mod schedules;
 pub mod secrets;
 mod sessions;
