@@ -240,18 +240,18 @@ impl Service {
         let (found, said) = match self.store.gate(app.number).await {
             Ok(None) => (Found::Ok, ("没有被拦下。".to_owned(), "Nothing holds it up.".to_owned())),
             Ok(Some(gate)) => {
-                let explain = |lang| match gate.errcode {
-                    0 => gate.detail.clone(),
-                    code => wechat::errcode::explain(code, &gate.detail, lang),
-                };
-                let retry = time(gate.retry_at);
-                (
-                    Found::Problem,
-                    (
-                        format!("已暂停：{} {retry} 自动再试。", explain(Lang::Zh)),
-                        format!("It stands still: {} It is tried again at {retry}.", explain(Lang::En)),
-                    ),
-                )
+                let explain = |lang| crate::restored::gate_text(&gate, lang);
+                let (mut zh, mut en) = (
+                    format!("已暂停：{}", explain(Lang::Zh)),
+                    format!("It stands still: {}", explain(Lang::En)),
+                );
+                // One that only a person opens is not tried again.
+                if gate.reason != store::restored::RESTORED {
+                    let retry = time(gate.retry_at);
+                    zh.push_str(&format!(" {retry} 自动再试。"));
+                    en.push_str(&format!(" It is tried again at {retry}."));
+                }
+                (Found::Problem, (zh, en))
             }
             Err(_) => (
                 Found::Unknown,
