@@ -8,6 +8,7 @@ mod eraser;
 mod lanes;
 mod measure;
 mod relay;
+mod retention;
 mod schedules;
 mod sweeper;
 mod told;
@@ -23,6 +24,7 @@ use domain::entropy::random_bytes;
 use service::{Problem, Service};
 use store::hot::enqueue::Queue;
 use store::nodes::Node;
+use store::retention::Periods;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -45,6 +47,8 @@ pub struct Options {
     pub patience: Duration,
     /// How the node appears in a cluster.
     pub node: NodeOptions,
+    /// How long things are kept.
+    pub retention: Periods,
 }
 
 /// A node of a cluster.
@@ -81,6 +85,7 @@ impl Default for Options {
             private_webhooks: false,
             patience: Duration::from_secs(8),
             node: NodeOptions::default(),
+            retention: Periods::default(),
         }
     }
 }
@@ -158,6 +163,7 @@ impl Engine {
         tasks.spawn(measure::run(shared.clone()));
         tasks.spawn(certificate::run(shared.clone()));
         tasks.spawn(eraser::run(shared.clone()));
+        tasks.spawn(retention::run(shared.clone()));
         tasks.spawn(schedules::run(shared.clone()));
         tasks.spawn(webhooks::run(shared.clone()));
         tasks.spawn(campaigns::run(shared.clone(), tasks.clone()));

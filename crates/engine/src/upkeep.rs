@@ -50,7 +50,9 @@ async fn look(shared: &Shared) -> Result<(), StoreError> {
     store.prepare_ahead().await?;
     store.end_previous_keys(service.now()).await?;
     store.forget_uploads_before(service.now() - service::uploads::KEPT).await?;
-    store.forget_deeds(service.now() - service::audit::KEPT, DEEDS).await?;
+    if let Some(audit) = shared.options.retention.audit {
+        store.forget_deeds(service.now() - audit, DEEDS).await?;
+    }
     for app in service.apps().all().iter() {
         let mut dropped = 0;
         loop {

@@ -70,7 +70,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Templates(Templates),
     /// Keeps what the team knows of people: external ids, tags, attributes
-    #[command(subcommand)]
+    #[command(subcommand, visible_alias = "people")]
     Subscriber(crate::commands::people::Subscriber),
     /// Shows and corrects the ledger of grants
     #[command(subcommand)]
@@ -102,6 +102,15 @@ pub(crate) enum Command {
     Cluster(Cluster),
     /// Moves an installation to another database
     Copy(Copy),
+    /// Copies the database into a file, beside a running server
+    Backup(crate::commands::backup::Backup),
+    /// Puts a backup in the database's place; nothing is sent until `release`
+    Restore(crate::commands::backup::Restore),
+    /// Lets apps send again after a restore
+    Release(crate::commands::backup::Release),
+    /// Takes over what teams have already
+    #[command(subcommand)]
+    Import(crate::commands::import::Import),
     /// Brings the database to this version
     Migrate(Migrate),
     /// Prints the REST interface's OpenAPI document

@@ -5,8 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use domain::Millis;
+use domain::clock::DAY;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use store::retention::Periods;
 
 use crate::cli::Global;
 
@@ -28,6 +31,51 @@ struct File {
     database_connections: Option<u32>,
     node_name: Option<String>,
     lease_seconds: Option<u32>,
+    retention: Retention,
+}
+
+/// Days that things are kept; 0: for ever.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Retention {
+    callbacks_days: Option<u32>,
+    contents_days: Option<u32>,
+    messages_days: Option<u32>,
+    audit_days: Option<u32>,
+    webhooks_days: Option<u32>,
+    statistics_days: Option<u32>,
+}
+
+/// More is a typing error.
+const MOST_DAYS: u32 = 36_500;
+
+impl Retention {
+    fn periods(&self) -> anyhow::Result<Periods> {
+        let usual = Periods::default();
+        let of = |name: &str, file: Option<u32>, least: u32, usual: Option<Millis>| {
+            let variable = format!("HONGYAN_RETENTION_{}", name.to_uppercase());
+            let days = number(&variable, 0..=MOST_DAYS)?.or(file);
+            match days {
+                None => Ok(usual),
+                Some(0) => Ok(None),
+                Some(days) if (least..=MOST_DAYS).contains(&days) => Ok(Some(Millis::from(days) * DAY)),
+                Some(days) => bail!(
+                    "retention.{name} is 0 (for ever) or {least} to {MOST_DAYS}, not {days} / retention.{name} 应为 0（不删除）或 {least} 到 {MOST_DAYS}"
+                ),
+            }
+        };
+        let periods = Periods {
+            // Longer than an event may be replayed unnoticed (I2).
+            callbacks: of("callbacks_days", self.callbacks_days, 8, usual.callbacks)?,
+            // Longer than a message lives by itself.
+            contents: of("contents_days", self.contents_days, 7, usual.contents)?,
+            messages: of("messages_days", self.messages_days, 7, usual.messages)?,
+            audit: of("audit_days", self.audit_days, 1, usual.audit)?,
+            webhooks: of("webhooks_days", self.webhooks_days, 4, usual.webhooks)?,
+            statistics: of("statistics_days", self.statistics_days, 2, usual.statistics)?,
+        };
+        Ok(periods)
+    }
 }
 
 /// What a command works with.
@@ -49,6 +97,8 @@ pub(crate) struct Config {
     pub(crate) node_name: String,
     /// How long a node's lanes stay its own after it was last heard of.
     pub(crate) lease: Duration,
+    /// How long things are kept.
+    pub(crate) retention: Periods,
 }
 
 /// The address of `serve` unless another is given.
@@ -98,6 +148,7 @@ impl Config {
                 .unwrap_or(false),
             public_url: public_url(file.public_url)?,
             trusted_proxies: trusted_proxies()?.or(file.trusted_proxies).unwrap_or_default(),
+            retention: file.retention.periods()?,
             data_dir,
         })
     }
@@ -200,6 +251,10 @@ mod tests {
             DEFAULT_FILE.lines().filter_map(|line| line.strip_prefix("#: ")).collect::<Vec<_>>().join("\n");
         let file: File = toml::from_str(&uncommented).unwrap();
         assert_eq!(file.listen, Some(LISTEN.into()));
+        assert_eq!(file.retention.periods().unwrap(), Periods::default(), "the file shows the defaults");
+        let odd = |text: &str| toml::from_str::<File>(text).unwrap().retention.periods();
+        assert_eq!(odd("retention = { callbacks_days = 0 }").unwrap().callbacks, None, "for ever");
+        assert!(odd("retention = { callbacks_days = 7 }").is_err(), "shorter than events are known");
         assert!(toml::from_str::<File>("lisen = \"127.0.0.1:1\"").is_err());
     }
 }

@@ -52,12 +52,14 @@ pub(crate) async fn service(config: &Config, role: Role) -> anyhow::Result<Servi
     Ok(Service::new(store, client, clock, entropy))
 }
 
-/// Whether there is no master key, so that opening a database would make one.
-pub(crate) fn master_key_is_missing(config: &Config) -> bool {
-    let given = ["HONGYAN_MASTER_KEY", "HONGYAN_MASTER_KEY_FILE"]
-        .into_iter()
-        .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
-    !given && config.master_key_file.is_none() && !config.data_dir.join("master.key").exists()
+/// The master key that is there already; a command for data that was sealed with some key must not make another.
+pub(crate) fn present_master_key(config: &Config) -> anyhow::Result<Option<MasterKey>> {
+    let given = config::secret("HONGYAN_MASTER_KEY")?.is_some() || config.master_key_file.is_some();
+    if !given && !config.data_dir.join("master.key").exists() {
+        return Ok(None);
+    }
+    let entropy = SystemEntropy::new().context("the operating system gives no randomness")?;
+    master_key(config, &entropy).map(Some)
 }
 
 /// The master key: from the environment, from the configured file, or from the data directory, where it is made the

@@ -58,11 +58,7 @@ impl Service {
         };
         let mut add = |code, severity, text, target| all.push(Attention { code, severity, text, target });
         if let Some(gate) = self.store.gate(app.number).await? {
-            let text = if gate.errcode == 0 {
-                gate.detail
-            } else {
-                errcode::explain(gate.errcode, &gate.detail, lang)
-            };
+            let text = crate::restored::gate_text(&gate, lang);
             add(
                 "gate_closed",
                 Severity::Alarm,
@@ -291,6 +287,10 @@ pub fn paused_because(because: &str, lang: Lang) -> String {
         "window" => (
             format!("不在发送时段，{rest} 继续"),
             format!("outside the sending window; it goes on at {rest}"),
+        ),
+        "restored" => (
+            "数据库由备份恢复：之后可能已发送过，请核对后继续或取消".to_owned(),
+            "the database was restored: it may have gone on since; check, then resume or cancel".to_owned(),
         ),
         "misfire" => {
             ("错过了预定时间，等你决定".to_owned(), "its time was missed; somebody decides".to_owned())

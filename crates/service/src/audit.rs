@@ -1,16 +1,11 @@
 //! The operation log: who did what, in the console, by the API, on the command line.
 
-use domain::Millis;
-use domain::clock::DAY;
 use serde::Serialize;
 use store::audit::Deed;
 
 use crate::problem::Problem;
 use crate::view::time;
 use crate::{App, Service};
-
-/// How long deeds are kept: six months.
-pub const KEPT: Millis = 183 * DAY;
 
 /// Something that somebody did.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]

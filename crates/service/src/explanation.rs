@@ -159,6 +159,10 @@ fn closed(gate: &Gate, lang: Lang) -> String {
         0 => format!("{}{}", reason(&gate.detail, lang), lang_pick(lang, "。".into(), ".".into())),
         code => errcode::explain(code, &gate.detail, lang),
     };
+    if gate.reason == store::restored::RESTORED {
+        let why = crate::restored::gate_text(gate, lang);
+        return lang_pick(lang, format!("排队中：{why}"), format!("Queued: {why}"));
+    }
     let at = time(gate.retry_at);
     lang_pick(
         lang,

@@ -5,6 +5,7 @@ mod cell;
 mod error;
 pub mod habits;
 mod html;
+pub mod stream;
 mod text;
 pub mod write;
 mod xls;

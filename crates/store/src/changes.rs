@@ -21,6 +21,9 @@ pub type ReadyKey = (i64, i64, i64, Vec<u8>);
 /// Messages that are ended in one turn of a lane: each takes several statements, and whoever else writes there waits.
 const PER_TURN: usize = 128;
 
+/// The fields of a message whose contents are gone.
+pub(crate) const CLEARED: &str = "{}";
+
 /// 4: the outcome `unknown`.
 const KEEP_ATTEMPT: &str = "
 insert into attempt (lane, message, number, at, errcode, errmsg, ambiguous)
@@ -251,7 +254,7 @@ async fn change(
 ) -> Result<Option<(Position, Position)>, StoreError> {
     take_turn(db, &[id]).await?;
     let row = db::query(
-        "select s.state, s.outcome, s.receipt, s.cancel_requested, m.queue, m.template, m.openid
+        "select s.state, s.outcome, s.receipt, s.cancel_requested, m.queue, m.template, m.openid, m.data
          from message_state s join message m on m.id = s.id{m} where s.id = $1{s} and m.app = $2",
     )
     .bind(id.0.as_bytes().as_slice())
@@ -264,8 +267,8 @@ async fn change(
     if let Some((now, expire_at)) = requeue {
         let (lane, queue, template): (u16, i64, i64) = (id.lane().0, row.try_get(4)?, row.try_get(5)?);
         let openid: String = row.try_get(6)?;
-        if openid.is_empty() {
-            // The person is erased: there is nobody to send it to.
+        if openid.is_empty() || row.try_get::<&str>(7)? == CLEARED {
+            // The person is erased, or what it said is: there is nobody to send it to, or nothing to say.
             return Ok(Some((before, before)));
         }
         // The last attempt leaves the row for the next one; its msgid would catch receipts that are not of that one.

@@ -148,7 +148,7 @@ async fn write(
         let mut book =
             Book::load(db, entries.iter().map(|(_, (key, entry))| (key.clone(), entry.kind))).await?;
         for (place, (key, entry)) in entries {
-            let done = book.by_hand(db, key, entry.change, at, (entry.note.as_deref(), author)).await?;
+            let done = book.by_hand(db, key, entry.change, at, (entry.note.as_deref(), author, None)).await?;
             verdicts.insert(place, done.map(|()| book.subscription(key).cloned().unwrap_or_default()));
         }
         book.write(db, &context.ledger_ids, at).await?;
@@ -157,7 +157,7 @@ async fn write(
 }
 
 /// New entries lie above the lane's newest, which another node may have written.
-async fn lift(db: &mut Db, context: &Context, lane: u16) -> Result<(), StoreError> {
+pub(crate) async fn lift(db: &mut Db, context: &Context, lane: u16) -> Result<(), StoreError> {
     if db.engine() == Engine::Postgres {
         let newest: Option<i64> =
             db::query_scalar("select max(id) from ledger where lane = $1").bind(lane).fetch_one(db).await?;

@@ -378,14 +378,26 @@ async fn write(
 /// Forgets somebody: what the team knew, how the person was found, the place among the guests.
 pub(crate) async fn forget(db: &mut Db, app: i64, lane: u16, openid: &str) -> Result<(), StoreError> {
     one_at_a_time(db, app).await?;
-    let keys: Option<String> =
-        db::query_scalar("select keys from subscriber where lane = $1 and app = $2 and openid = $3")
+    let known: Option<(String, Option<String>)> =
+        db::query_as("select keys, external_id from subscriber where lane = $1 and app = $2 and openid = $3")
             .bind(lane)
             .bind(app)
             .bind(openid)
             .fetch_optional(&mut *db)
             .await?;
-    if let Some(keys) = keys {
+    if let Some((keys, external_id)) = known {
+        // Lists may name the person by the team's own number.
+        if let Some(external_id) = external_id {
+            db::query(
+                "update recipient set given = '', vars = $3 where kind = 'external_id' and given = $2
+                     and list in (select list from campaign where app = $1 and list is not null)",
+            )
+            .bind(app)
+            .bind(external_id)
+            .bind("{}")
+            .execute(&mut *db)
+            .await?;
+        }
         let keys: Vec<Key> =
             serde_json::from_str(&keys).map_err(|_| StoreError::Corrupt("subscriber.keys"))?;
         let gone: Vec<_> = keys.into_iter().map(|key| (key.0, key.1, key.2, openid)).collect();
@@ -395,7 +407,8 @@ pub(crate) async fn forget(db: &mut Db, app: i64, lane: u16, openid: &str) -> Re
         "delete from subscriber where lane = $1 and app = $2 and openid = $3",
         "delete from guest where $1 is not null and app = $2 and openid = $3",
         // Lists of campaigns that have not been made into messages yet.
-        "update recipient set given = '', vars = $4 where $1 is not null and kind = 'openid' and given = $3
+        "update recipient set given = '', vars = $4 where $1 is not null
+             and (given = $3 or <<instr|strpos>>(vars, $3) > 0)
              and list in (select list from campaign where app = $2 and list is not null)",
     ] {
         db::query(statement).bind(lane).bind(app).bind(openid).bind("{}").execute(&mut *db).await?;

@@ -294,6 +294,21 @@ impl Store {
         }
     }
 
+    /// Drops what a shared database keeps of a time before: whole partitions, where all of their rows are so old. A file has none.
+    ///
+    /// # Errors
+    /// Where the database is away.
+    pub async fn drop_partitions(
+        &self,
+        callbacks: Option<Millis>,
+        messages: Option<Millis>,
+    ) -> Result<Vec<String>, StoreError> {
+        match &self.readers {
+            Readers::Sqlite(_) => Ok(Vec::new()),
+            Readers::Postgres(pool) => Ok(postgres::partitions::drop_old(pool, callbacks, messages).await?),
+        }
+    }
+
     /// How many lanes this database has.
     pub fn lanes(&self) -> Lanes {
         self.lanes

@@ -36,6 +36,7 @@ pub(crate) fn all() -> OpenApiRouter<Api> {
         .routes(routes!(subscribers::list, subscribers::put_all))
         .routes(routes!(subscribers::import))
         .routes(routes!(subscribers::show, subscribers::put, subscribers::erase))
+        .routes(routes!(subscribers::export))
         .routes(routes!(subscribers::guests))
         .routes(routes!(subscribers::put_guest, subscribers::remove_guest))
         .routes(routes!(mini_program::session))

@@ -159,6 +159,23 @@ pub(crate) async fn erase(
     Ok((status, axum::Json(view)))
 }
 
+/// Everything kept of one person: what the team knows, subscriptions and ledger, messages, callbacks, lines of lists, deeds. Noted in
+/// the operation log.
+#[utoipa::path(get, path = "/apps/{app_id}/subscribers/{openid}/export",
+    params(("app_id" = String, Path, description = "AppID"), ("openid" = String, Path, description = "Whose")),
+    responses((status = 200, body = serde_json::Value, description = "One JSON object; empty lists where nothing is known of the person"),
+        (status = 422, description = "Not an openid", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "default", description = "Another problem", body = ProblemBody, content_type = "application/problem+json")))]
+pub(crate) async fn export(
+    access: Access,
+    Language(lang): Language,
+    Path((app_id, openid)): Path<(String, String)>,
+) -> Result<axum::Json<serde_json::Value>, ApiProblem> {
+    let app = access.app(&app_id, Scope::Manage).await?;
+    let principal = access.principal();
+    Ok(axum::Json(access.service().export_person(&app, &openid, &principal, lang).await?))
+}
+
 /// The guests of an app: who receives while it is on trial.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct GuestList {

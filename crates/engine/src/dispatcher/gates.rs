@@ -7,6 +7,7 @@ use domain::Millis;
 use domain::clock::{DAY, HOUR, MINUTE};
 use domain::retry;
 use store::gates::Gate;
+use store::restored::RESTORED;
 
 const SHANGHAI: Millis = 8 * HOUR;
 
@@ -42,6 +43,8 @@ impl Gates {
         match self.closed.get(&app) {
             None => Passage::Open,
             Some(closed) if closed.probing => Passage::Shut,
+            // Only a person opens it: what waits there may have been sent before the restore.
+            Some(closed) if closed.gate.reason == RESTORED => Passage::Shut,
             // Whoever mends the app's settings wants to see it at once.
             Some(closed) if now >= closed.gate.retry_at || app_changed_at > closed.gate.closed_at => {
                 Passage::Probe
@@ -135,6 +138,23 @@ mod tests {
         assert_eq!(gates.passage(1, 0, now + MINUTE + 1), Passage::Shut);
         assert!(gates.open(1));
         assert_eq!(gates.passage(1, 0, now), Passage::Open);
+    }
+
+    #[test]
+    fn after_a_restore_only_a_person_opens_it() {
+        let mut gates = Gates::default();
+        let gate = Gate {
+            app: 1,
+            reason: RESTORED.to_owned(),
+            errcode: 0,
+            detail: String::new(),
+            closed_at: 1_000,
+            retry_at: 2_000,
+        };
+        gates.load(vec![gate]);
+        assert_eq!(gates.passage(1, 5_000, 10_000), Passage::Shut, "whatever the time, whatever was changed");
+        gates.load(Vec::new());
+        assert_eq!(gates.passage(1, 5_000, 10_000), Passage::Open);
     }
 
     #[test]

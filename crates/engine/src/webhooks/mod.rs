@@ -27,8 +27,6 @@ const WAITS: [Millis; 9] =
     [5 * SECOND, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR];
 /// An endpoint that has failed for so long is disabled.
 const PATIENCE: Millis = 3 * DAY;
-/// How long events are kept for a replay.
-const KEPT: Millis = 7 * DAY;
 /// Ticks between two clearings.
 const CLEAR_EVERY: u32 = 600;
 
@@ -51,8 +49,9 @@ pub(crate) async fn run(shared: Shared) {
         }
         if ticks.is_multiple_of(CLEAR_EVERY)
             && shared.lanes.on_duty(&shared.service, "webhooks")
+            && let Some(kept) = shared.options.retention.webhooks
             && let Err(error) =
-                shared.service.store().forget_events(shared.service.now() - KEPT, SHARED).await
+                shared.service.store().forget_events(shared.service.now() - kept, SHARED).await
         {
             tracing::error!(%error, "old events could not be forgotten; trying again");
         }

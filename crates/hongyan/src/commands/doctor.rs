@@ -135,7 +135,8 @@ async fn opened(config: &Config) -> Result<Service, Stopped> {
         }
         Err(error) => return Err(nothing(format!("{url}: {error}"), away)),
     }
-    if open::master_key_is_missing(config) {
+    // Opening would make one.
+    if matches!(open::present_master_key(config), Ok(None)) {
         let (zh, en) =
             ("没有主密钥，无法打开已保存的密钥。", "There is no master key to open the stored secrets with.");
         return Err(Stopped::Hopeless(Box::new(hopeless(

@@ -1,12 +1,14 @@
 //! One file per command.
 
 mod app;
+pub(crate) mod backup;
 pub(crate) mod campaign;
 mod cluster;
 mod config;
 mod copy;
 mod demo;
 pub(crate) mod doctor;
+pub(crate) mod import;
 mod key;
 pub(crate) mod ledger;
 pub(crate) mod operations;
@@ -61,6 +63,10 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Config(command) => config::run(&global, command).await?,
         Command::Cluster(command) => cluster::run(&global, command).await?,
         Command::Copy(copy) => copy::run(&global, copy).await?,
+        Command::Backup(backup) => backup::backup(&global, backup).await?,
+        Command::Restore(restore) => backup::restore(&global, restore).await?,
+        Command::Release(release) => backup::release(&global, release).await?,
+        Command::Import(command) => import::run(&global, command).await?,
         Command::Migrate(migrate) => config::migrate(&global, &migrate).await?,
         Command::Openapi => output::json(&api::openapi()),
     }

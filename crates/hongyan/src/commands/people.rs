@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
 use service::people::{PersonRequest, PersonView};
 
-use super::service_beside;
+use super::{principal, service_beside};
 use crate::cli::{Global, pair};
 use crate::locale::{lang, say};
 use crate::output;
@@ -43,6 +43,13 @@ pub(crate) enum Subscriber {
         app_id: String,
         /// The file
         file: PathBuf,
+    },
+    /// Prints everything kept of a person, as JSON
+    Export {
+        /// The AppID
+        app_id: String,
+        /// The openid
+        openid: String,
     },
     /// Erases a person everywhere
     Remove {
@@ -151,6 +158,11 @@ pub(crate) async fn subscriber(global: &Global, command: Subscriber) -> anyhow::
                 }
             }
             anyhow::ensure!(imported.errors.is_empty(), say("有些行没有导入", "some rows were not taken"));
+            Ok(())
+        }
+        Subscriber::Export { app_id, openid } => {
+            let app = service.app(&app_id).await?;
+            output::json(&service.export_person(&app, &openid, &principal(), lang()).await?);
             Ok(())
         }
         Subscriber::Remove { app_id, openid } => {

@@ -61,7 +61,7 @@ pub(crate) async fn start(
     };
     let engine = Engine::start(
         service.clone(),
-        engine::Options { private_webhooks, node, ..engine::Options::default() },
+        engine::Options { private_webhooks, node, retention: config.retention, ..engine::Options::default() },
     )
     .await?;
     let (servers, stop) = (TaskTracker::new(), CancellationToken::new());

@@ -33,6 +33,7 @@ mod program;
 mod pushes;
 mod quarantine;
 mod relay;
+mod retention;
 #[cfg(unix)]
 mod snippets;
 #[cfg(target_os = "linux")]

@@ -227,6 +227,14 @@ impl Service {
         let titles = ("发送", "Sending");
         match self.store.gate(app.number).await {
             Ok(None) => checks.ok("sending", titles, text("没有被拦下。", "Nothing holds it up.")),
+            Ok(Some(gate)) if gate.reason == store::restored::RESTORED => {
+                let why = |lang| crate::restored::gate_text(&gate, lang);
+                let remedy = text(
+                    "核对恢复之后状态未知的消息与暂停的群发，再执行 hongyan release。",
+                    "Look through the unknown messages and paused campaigns since the restore, then run `hongyan release`.",
+                );
+                checks.fail("sending", titles, (why(Lang::Zh), why(Lang::En)), remedy);
+            }
             Ok(Some(gate)) => {
                 let (detail, remedy) = match gate.errcode {
                     0 => (

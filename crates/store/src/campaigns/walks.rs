@@ -29,8 +29,8 @@ const STANDS: &str = "
 select l.resent_to, l.first_id, l.last_id, c.resend from campaign_lane l join campaign c on c.number = l.campaign
 where l.campaign = $1 and l.lane = $2 and l.resent_to is not null";
 const NOT_SENT: &str = "
-select s.id, s.state, s.outcome, s.receipt, s.cancel_requested, m.template, m.openid, s.reason, m.queue = $3 and m.lane = $4
-from (select id, queue, lane, template, openid from message where id > $1 and id <= $2<<| and lane = $4>> order by id limit $5) m
+select s.id, s.state, s.outcome, s.receipt, s.cancel_requested, m.template, m.openid, s.reason, m.queue = $3 and m.lane = $4, m.data = '{}'
+from (select id, queue, lane, template, openid, data from message where id > $1 and id <= $2<<| and lane = $4>> order by id limit $5) m
 join message_state s on s.id = m.id and s.lane = m.lane order by s.id";
 const KEEP_ATTEMPTS: &str = "
 insert into attempt (lane, message, number, at, errcode, errmsg, ambiguous)
@@ -198,7 +198,9 @@ async fn resend(
     for row in &rows {
         let (openid, reason): (String, Option<String>) = (row.try_get(6)?, row.try_get(7)?);
         let before = receipts::position(row, 1)?;
-        let hopeless = reason.is_some_and(|reason| HOPELESS.contains(&reason.as_str()));
+        // What it said may be gone by now (`retention`).
+        let hopeless =
+            reason.is_some_and(|reason| HOPELESS.contains(&reason.as_str())) || row.try_get::<bool>(9)?;
         if !row.try_get::<bool>(8)? || !wanted.contains(&before.state.code()) || openid.is_empty() || hopeless
         {
             continue;

@@ -239,12 +239,58 @@ pub(crate) async fn accounts(
         .bind(EMPTY)
         .execute(&mut *db)
         .await?;
-    db::query("update audit set target = null where app = $1 and target = $2")
+    db::query("update audit set target = null where app = $1 and <<instr|strpos>>(target, $2) > 0")
         .bind(app)
         .bind(person)
-        .execute(db)
+        .execute(&mut *db)
         .await?;
+    for (read, write) in TEXTS {
+        let found: Vec<(Vec<u8>, String)> =
+            db::query_as(read).bind(app).bind(person).fetch_all(&mut *db).await?;
+        for (id, text) in found {
+            let text = match serde_json::from_str(&text) {
+                Ok(value) => without(value, person).to_string(),
+                Err(_) => EMPTY.to_owned(),
+            };
+            db::query(write).bind(id).bind(text).execute(&mut *db).await?;
+        }
+    }
     Ok((counts[2], counts[1]))
+}
+
+/// Texts of JSON that may name people: what recurs, what was found in a sheet, whom a campaign is for.
+const TEXTS: [(&str, &str); 3] = [
+    (
+        "select id, campaign from schedule where app = $1 and <<instr|strpos>>(campaign, $2) > 0",
+        "update schedule set campaign = $2 where id = $1",
+    ),
+    (
+        "select id, found from upload where app = $1 and <<instr|strpos>>(found, $2) > 0",
+        "update upload set found = $2 where id = $1",
+    ),
+    (
+        "select id, audience from campaign where app = $1 and <<instr|strpos>>(audience, $2) > 0",
+        "update campaign set audience = $2 where id = $1",
+    ),
+];
+
+/// Without the elements of lists that name a person, and without the name elsewhere.
+fn without(value: Value, person: &str) -> Value {
+    match value {
+        Value::Array(all) => all
+            .into_iter()
+            .filter(|one| !one.is_object() || !one.to_string().contains(person))
+            .filter(|one| !one.as_str().is_some_and(|text| text.contains(person)))
+            .map(|one| without(one, person))
+            .collect(),
+        Value::Object(all) => all
+            .into_iter()
+            .filter(|(name, _)| !name.contains(person))
+            .map(|(name, one)| (name, without(one, person)))
+            .collect(),
+        Value::String(text) if text.contains(person) => Value::String(String::new()),
+        other => other,
+    }
 }
 
 /// Takes openid and text out of inbox rows.
@@ -294,7 +340,18 @@ pub(crate) async fn forget_keys(db: &mut Db, keys: &[Key]) -> Result<(), StoreEr
 
 #[cfg(test)]
 mod tests {
-    use super::blanked;
+    use serde_json::json;
+
+    use super::{blanked, without};
+
+    #[test]
+    fn a_person_goes_from_lists_and_texts_and_everybody_else_stays() {
+        let text = json!({ "audience": { "recipients": [{ "to": "oA", "vars": { "name": "甲" } }, { "to": "oB" }] },
+            "openids": ["oA", "oB"], "note": "for oA", "where": { "oA": 1, "op": "eq" }, "rows": 2 });
+        let expected = json!({ "audience": { "recipients": [{ "to": "oB" }] }, "openids": ["oB"], "note": "",
+            "where": { "op": "eq" }, "rows": 2 });
+        assert_eq!(without(text, "oA"), expected);
+    }
 
     #[test]
     fn values_go_by_the_kind_of_their_field() {

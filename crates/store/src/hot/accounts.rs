@@ -160,7 +160,7 @@ impl Book {
         key: &Key,
         change: Change,
         written_at: Millis,
-        (note, author): (Option<&str>, &str),
+        (note, author, reference): (Option<&str>, &str, Option<Uuid>),
     ) -> Result<Result<(), LedgerError>, StoreError> {
         let Some(held) = self.0.get_mut(key) else { return Err(StoreError::Corrupt("subscription")) };
         if held.account.needs_past(&change) {
@@ -168,7 +168,7 @@ impl Book {
             held.account.load_past(past.into_iter().map(|stored| stored.entry).collect());
         }
         let before = held.account.new_entries().len();
-        if let Err(refused) = held.account.apply(change, written_at, None) {
+        if let Err(refused) = held.account.apply(change, written_at, reference) {
             return Ok(Err(refused));
         }
         held.touched = true;
@@ -176,6 +176,17 @@ impl Book {
             held.remarks.insert(at, (note.map(str::to_owned), author.to_owned()));
         }
         Ok(Ok(()))
+    }
+
+    /// All entries of an account, those included that are still to be written.
+    pub(crate) async fn entries(&self, db: &mut Db, key: &Key) -> Result<Vec<Entry>, StoreError> {
+        let Some(held) = self.0.get(key) else { return Ok(Vec::new()) };
+        let past = chain(db, held.last_entry).await?;
+        Ok(past
+            .into_iter()
+            .map(|stored| stored.entry)
+            .chain(held.account.new_entries().iter().cloned())
+            .collect())
     }
 
     /// The balance and number of new entries of an account.

@@ -19,7 +19,12 @@ const BUSY: Duration = Duration::from_secs(10);
 /// Between two looks at what another process holds for a moment.
 const AGAIN: Duration = Duration::from_millis(100);
 
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
+pub(crate) static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// The newest migration that this program knows.
+pub(crate) fn last_migration() -> i64 {
+    MIGRATIONS.iter().map(|step| step.version).max().unwrap_or(0)
+}
 
 /// The connections of one opened file.
 pub(crate) struct Opened {
@@ -158,7 +163,7 @@ pub(crate) fn is_served(path: &Path) -> bool {
 }
 
 /// A command that only asks whether a worker is there holds the lock for a moment: that is not one.
-async fn lock_patiently(path: &Path) -> Result<File, OpenError> {
+pub(crate) async fn lock_patiently(path: &Path) -> Result<File, OpenError> {
     for _ in 0..4 {
         match lock(path) {
             Err(OpenError::InUse(_)) => tokio::time::sleep(AGAIN).await,

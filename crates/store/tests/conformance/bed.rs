@@ -436,4 +436,45 @@ impl Raw {
             Self::Postgres(db) => sqlx::query_as(sql).fetch_all(db).await.unwrap(),
         }
     }
+
+    /// The tables in which a word stands, as text or inside bytes: every row of every table is looked at.
+    pub(crate) async fn tables_with(&mut self, word: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        for (table, test) in self.tables().await {
+            let sql = sqlx::AssertSqlSafe(format!("select count(*) from {table} t where {test}"));
+            let (text, hex) = (word.to_owned(), hex(word));
+            let count: i64 = match self {
+                Self::Sqlite(db) => sqlx::query_scalar(sql).bind(text).bind(hex).fetch_one(db).await.unwrap(),
+                Self::Postgres(db) => {
+                    sqlx::query_scalar(sql).bind(text).bind(hex).fetch_one(db).await.unwrap()
+                }
+            };
+            if count > 0 {
+                found.push(table);
+            }
+        }
+        found.sort_unstable();
+        found
+    }
+
+    /// Every table, with what tells whether a row of it holds `$1`, or as hex `$2`.
+    async fn tables(&mut self) -> Vec<(String, String)> {
+        match self {
+            Self::Sqlite(db) => {
+                let sql = "select m.name, group_concat('instr(cast(t.' || c.name || ' as text), $1) > 0 or instr(lower(hex(t.' || c.name
+                    || ')), $2) > 0', ' or ') from sqlite_schema m join pragma_table_info(m.name) c
+                    where m.type = 'table' and m.name not like 'sqlite_%' group by m.name";
+                sqlx::query_as(sql).fetch_all(db).await.unwrap()
+            }
+            Self::Postgres(db) => {
+                let sql = "select c.relname::text, 'strpos(t::text, $1) > 0 or strpos(t::text, $2) > 0' from pg_class c
+                    where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition";
+                sqlx::query_as(sql).fetch_all(db).await.unwrap()
+            }
+        }
+    }
+}
+
+fn hex(word: &str) -> String {
+    word.bytes().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -8,7 +8,7 @@ use store::hot::enqueue::Queue;
 use store::hot::settle::Settled;
 use store::messages::MessageFilter;
 
-use crate::bed::{APP, Bed, START, T, accepted, act, openid};
+use crate::bed::{ACCEPTED, APP, Bed, Raw, START, T, accepted, act, openid};
 
 const HOUR: i64 = 3_600_000;
 
@@ -226,4 +226,166 @@ pub(crate) async fn what_is_unknown_goes_too_and_a_late_answer_brings_nobody_bac
     assert!(!bed.settle(&flight, Settled::Late(accepted(1))).await);
     assert_eq!(bed.state(id).await, State::Unknown);
     assert!(bed.store.subscriptions_of(APP, &a, None).await.unwrap().is_empty());
+}
+
+/// Every place that a person may get into, and then every row of every table.
+pub(crate) async fn nothing_of_a_person_stays_in_any_table(bed: &Bed) {
+    let (a, b) = (openid(1), openid(2));
+    let now = bed.now();
+    bed.store.insert_app(crate::rare::app("wx1", None), now).await.unwrap();
+    let list = everywhere(bed, &a, &b).await;
+    let mut raw = Raw::of(bed).await;
+    let before = raw.tables_with(&a).await;
+    for table in [
+        "audit",
+        "campaign",
+        "guest",
+        "idempotency",
+        "inbox",
+        "ledger",
+        "message",
+        "person_key",
+        "recipient",
+        "reported",
+        "reserved",
+        "schedule",
+        "subscriber",
+        "subscription",
+        "upload",
+        "webhook_event",
+    ] {
+        assert!(before.iter().any(|found| found == table), "the test looks into {table}: {before:?}");
+    }
+    let erasure = asked(bed, &a, PERSON).await;
+    assert!(matches!(erase(bed, &erasure).await, Walk::Done(_)));
+    bed.store.erasure_done(&erasure, Some("{}".into()), None, bed.now()).await.unwrap();
+    for word in [a.as_str(), "EXT-0001", "甲的电话"] {
+        assert_eq!(raw.tables_with(word).await, [""; 0], "{word}");
+    }
+    // The neighbour is as before.
+    assert_eq!(bed.balance(&b).await, 1);
+    assert_eq!(bed.store.listed(list, 0, 10).await.unwrap().iter().filter(|line| line.given == b).count(), 1);
+    assert!(bed.store.schedules(APP).await.unwrap()[0].asked.campaign.contains(&b));
+    bed.check_ledgers().await;
+}
+
+async fn everywhere(bed: &Bed, a: &str, b: &str) -> uuid::Uuid {
+    let (store, now) = (&bed.store, bed.now());
+    for openid in [a, b] {
+        bed.grant(openid, 1).await;
+    }
+    bed.event(a, vec![act(T, ActKind::Report { at: now - 600_000 })]).await;
+    bed.sent(a, ACCEPTED).await;
+    let waits = bed.keyed(a, &format!("bill {a}"), 1);
+    bed.enqueue(waits).await;
+    let row = store::imports::ImportedGrant {
+        openid: a.into(),
+        template: bed.template,
+        count: 1,
+        accepted_at: Some(now - 9_000_000),
+        reference: uuid::Uuid::from_u128(5),
+        note: "t.csv #2".into(),
+    };
+    store.import_grants(vec![row], ("cli:test".into(), now), true).await.unwrap();
+    let person = store::people::Person {
+        openid: a.into(),
+        external_id: Some("EXT-0001".into()),
+        unionid: None,
+        tags: vec!["业主".into()],
+        attributes: [("room".to_owned(), "3-1201".into())].into_iter().collect(),
+        sensitive: [("phone".to_owned(), "13800138000".into())].into_iter().collect(),
+        keys: ["phone".to_owned()].into(),
+        created_at: now,
+        updated_at: now,
+    };
+    store.put_people(APP, vec![person]).await.unwrap();
+    store.put_guest(APP, a.into(), Some("甲的电话".into()), now).await.unwrap();
+    let deed = store::audit::Deed {
+        number: 0,
+        at: now,
+        principal: "cli:test".into(),
+        app: Some(APP),
+        act: "GET subscribers/export".into(),
+        target: Some(a.into()),
+    };
+    store.note_deed(deed).await.unwrap();
+    let webhook = store::webhooks::Webhook {
+        number: 0,
+        id: uuid::Uuid::from_u128(3),
+        app: None,
+        url: "https://example.com/".into(),
+        form: "standard".into(),
+        sealed_url: None,
+        events: vec!["*".into()],
+        note: None,
+        secret: "whsec_x".to_owned().into(),
+        previous: None,
+        enabled: true,
+        disabled_because: None,
+        failing_since: None,
+        created_by: "test".into(),
+        created_at: now,
+    };
+    store.put_webhook(webhook).await.unwrap();
+    store.tell(APP, "message.accepted", format!(r#"{{"to":"{a}"}}"#)).await.unwrap();
+    let list = uuid::Uuid::from_u128(7);
+    let line = |row, kind, given: &str, vars: &str| store::campaigns::ListedRecipient {
+        row,
+        sheet_row: None,
+        kind,
+        given: given.into(),
+        vars: vars.into(),
+    };
+    use store::campaigns::ListKind;
+    let lines = vec![
+        line(1, ListKind::Openid, a, r#"{"备注":"甲的电话"}"#),
+        line(2, ListKind::ExternalId, "EXT-0001", r#"{"备注":"甲的电话"}"#),
+        line(3, ListKind::ExternalId, "EXT-0002", &format!(r#"{{"who":"{a}"}}"#)),
+        line(4, ListKind::Openid, b, "{}"),
+    ];
+    store.add_list(list, lines).await.unwrap();
+    let campaign = store::campaigns::NewCampaign {
+        id: uuid::Uuid::from_u128(8),
+        app: APP,
+        name: "催缴".into(),
+        template: bed.template,
+        data: "{}".into(),
+        page: None,
+        version: "formal".into(),
+        lang: "zh_CN".into(),
+        audience: format!(r#"{{"kind":"recipients","first":["{a}"]}}"#),
+        options: "{}".into(),
+        list: Some(list),
+        send_at: None,
+        expire_at: None,
+        created_by: "test".into(),
+        created_at: now,
+    };
+    store.add_campaign(campaign, None).await.unwrap();
+    let upload = store::uploads::StoredUpload {
+        id: uuid::Uuid::from_u128(9),
+        app: APP,
+        name: "催缴.csv".into(),
+        asked: "{}".into(),
+        found: format!(r#"{{"errors":[{{"row":1,"detail":"{a}"}}],"rows":4}}"#),
+        list,
+        created_by: "test".into(),
+        created_at: now,
+    };
+    store.add_upload(upload, a.as_bytes().to_vec()).await.unwrap();
+    let schedule = store::schedules::NewSchedule {
+        id: uuid::Uuid::from_u128(10),
+        app: APP,
+        name: "每月".into(),
+        cron: "0 9 * * *".into(),
+        time_zone: "Asia/Shanghai".into(),
+        campaign: format!(r#"{{"audience":{{"recipients":[{{"to":"{a}"}},{{"to":"{b}"}}]}}}}"#),
+        late_minutes: None,
+        enabled: false,
+        next_at: None,
+        created_by: "test".into(),
+        created_at: now,
+    };
+    store.add_schedule(schedule).await.unwrap();
+    list
 }

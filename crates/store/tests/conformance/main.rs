@@ -9,6 +9,7 @@
 )]
 
 mod applying;
+mod backing_up;
 mod bed;
 mod campaigns;
 mod changing;
@@ -18,6 +19,7 @@ mod dispatching;
 mod enqueueing;
 mod erasing;
 mod files;
+mod importing;
 mod inbox;
 mod ledger_property;
 mod listing;
@@ -25,6 +27,8 @@ mod plans;
 mod rare;
 mod receipts;
 mod relaying;
+mod restoring;
+mod retaining;
 mod settling;
 mod sharing;
 mod unknown;
@@ -113,13 +117,19 @@ suite! {
     }
     erasing {
         a_person_goes_and_messages_stay_counted, what_is_under_way_is_waited_for, a_late_answer_brings_nobody_back,
-        another_epoch_erases_nothing, an_event_asks_once_and_keeps_no_name, values_go_by_their_kind, what_is_unknown_goes_too_and_a_late_answer_brings_nobody_back,
+        another_epoch_erases_nothing, an_event_asks_once_and_keeps_no_name, values_go_by_their_kind, nothing_of_a_person_stays_in_any_table, what_is_unknown_goes_too_and_a_late_answer_brings_nobody_back,
     }
     relaying {
         what_is_to_be_passed_on_waits_in_order, an_event_is_queued_once,
         what_is_passed_on_at_once_is_told_from_what_was,
     }
     vitals { a_database_tells_how_it_is, what_is_stuck_is_counted }
+    retaining {
+        contents_go_and_what_became_of_them_stays, messages_that_are_over_go_and_their_ledger_stays,
+        callbacks_go_and_a_repeated_one_is_still_known, keys_go_after_their_day,
+    }
+    restoring { what_waited_then_is_unknown_now, campaigns_and_schedules_stand_still }
+    importing { a_row_counts_once }
     rare {
         an_app_keeps_its_secrets, replaced_keys_stay_for_a_while, names_of_apps_are_unique, a_removed_app_leaves_its_number_unused,
         a_token_is_swapped_by_one, a_gate_closes_and_opens, a_key_is_found_by_its_digest, a_sync_tells_what_is_gone,

@@ -75,6 +75,7 @@ impl Stage {
             database_connections: store::OpenOptions::CONNECTIONS,
             node_name: "demo".to_owned(),
             lease: store::OpenOptions::LEASE,
+            retention: store::retention::Periods::default(),
         };
         let service = open::service(&config, Role::Worker).await?;
         let scopes = [Scope::Send, Scope::Read, Scope::Manage, Scope::Token];

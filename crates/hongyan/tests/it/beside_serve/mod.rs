@@ -2,6 +2,7 @@
 //! processes too, and the server sees what they did.
 
 mod commands;
+mod data;
 mod load;
 mod lock;
 
