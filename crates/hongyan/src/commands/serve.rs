@@ -114,7 +114,7 @@ impl Running {
 }
 
 pub(crate) async fn run(global: &Global, serve: Serve) -> anyhow::Result<()> {
-    let config = Config::load(global, serve.listen, serve.public_listen)?;
+    let config = Config::load(global, serve.listens.listen, serve.listens.public_listen)?;
     if serve.role != NodeRole::All && !store::store::is_postgres(&config.database_url) {
         bail!(say(
             "--role 只用于多个节点共用一个 PostgreSQL；当前的 database_url 是单个文件，请去掉 --role。",
@@ -134,6 +134,7 @@ pub(crate) async fn run(global: &Global, serve: Serve) -> anyhow::Result<()> {
     if let Some(address) = public_address {
         tracing::info!(%address, "the public address is ready");
     }
+    tell_systemd(true);
     if let Some(code) = service.setup_code().await? {
         // Once, for whoever sits here; it is no secret any more when somebody has used it.
         output::remark(&format!(
@@ -146,8 +147,22 @@ pub(crate) async fn run(global: &Global, serve: Serve) -> anyhow::Result<()> {
     }
     asked_to_stop().await;
     tracing::info!("stopping");
+    tell_systemd(false);
     running.stop().await;
     Ok(())
+}
+
+/// Tells systemd, where it asked to be told (`Type=notify`), that the service is ready, or that it stops.
+fn tell_systemd(ready: bool) {
+    #[cfg(unix)]
+    {
+        let state = if ready { sd_notify::NotifyState::Ready } else { sd_notify::NotifyState::Stopping };
+        if let Err(error) = sd_notify::notify(&[state]) {
+            tracing::warn!(%error, "systemd could not be told");
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = ready;
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {

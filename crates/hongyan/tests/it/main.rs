@@ -19,6 +19,7 @@ mod durable;
 mod erase;
 mod examples;
 mod faults;
+mod front;
 mod headers;
 mod http;
 mod keys_in_change;
@@ -32,12 +33,15 @@ mod program;
 mod pushes;
 mod quarantine;
 mod relay;
+mod samples;
 #[cfg(unix)]
 mod snippets;
 #[cfg(target_os = "linux")]
 mod soak;
 mod target;
 mod token_source;
+#[cfg(target_os = "linux")]
+mod unit;
 mod uploads;
 mod walk;
 mod world;

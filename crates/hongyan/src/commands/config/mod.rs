@@ -1,9 +1,15 @@
 //! `hongyan config` and `hongyan migrate`.
 
+mod caddy;
+mod front;
+mod nginx;
+mod systemd;
+
 use serde_json::json;
 use store::Role;
 
-use crate::cli::{ConfigCommand, Global, Migrate};
+use self::front::Front;
+use crate::cli::{ConfigCommand, Global, Listens, Migrate};
 use crate::config::{Config, DEFAULT_FILE};
 use crate::locale::say;
 use crate::open;
@@ -12,15 +18,24 @@ use crate::output;
 pub(crate) async fn run(global: &Global, command: ConfigCommand) -> anyhow::Result<()> {
     match command {
         ConfigCommand::Default => output::line(DEFAULT_FILE.trim_end()),
-        ConfigCommand::Check => {
-            let config = Config::load(global, None, None)?;
+        ConfigCommand::Nginx(listens) => {
+            let front = front(&listens.load(global)?).await?;
+            print(&nginx::site(&front), &front.remarks);
+        }
+        ConfigCommand::Caddy(listens) => {
+            let front = front(&listens.load(global)?).await?;
+            print(&caddy::site(&front), &front.remarks);
+        }
+        ConfigCommand::Systemd(listens) => {
+            let config = listens.load(global)?;
+            let program = std::env::current_exe().unwrap_or_default();
+            let unit = systemd::Unit::of(&config, global, |name| std::env::var_os(name), &program);
+            print(&unit.text(), &unit.remarks);
+        }
+        ConfigCommand::Check(listens) => {
+            let config = listens.load(global)?;
             let pending = store::store::pending_migrations(&config.database_url).await?;
-            let exists = if store::store::is_postgres(&config.database_url) {
-                // One that was never migrated holds nothing of ours.
-                pending.len() < store::store::migrations()
-            } else {
-                store::store::sqlite_path(&config.database_url)?.exists()
-            };
+            let exists = exists(&config, pending.len())?;
             let shown = store::store::shown_url(&config.database_url);
             // Checking must not make a database where there is none.
             let apps = if exists {
@@ -59,6 +74,52 @@ pub(crate) async fn run(global: &Global, command: ConfigCommand) -> anyhow::Resu
         }
     }
     Ok(())
+}
+
+impl Listens {
+    fn load(&self, global: &Global) -> anyhow::Result<Config> {
+        Config::load(global, self.listen, self.public_listen)
+    }
+}
+
+/// Whether there is a database: one that was never migrated holds nothing of ours.
+fn exists(config: &Config, pending: usize) -> anyhow::Result<bool> {
+    Ok(if store::store::is_postgres(&config.database_url) {
+        pending < store::store::migrations()
+    } else {
+        store::store::sqlite_path(&config.database_url)?.exists()
+    })
+}
+
+/// What a proxy has to know, the apps' aliases among it. A database that is older than this program is left as it is.
+async fn front(config: &Config) -> anyhow::Result<Front> {
+    let pending = store::store::pending_migrations(&config.database_url).await?;
+    let mut aliases = Vec::new();
+    if pending.is_empty() && exists(config, 0)? {
+        let service = open::service(config, Role::Guest).await?;
+        service.apps().reload().await?;
+        aliases.extend(service.apps().all().iter().filter_map(|app| app.alias.clone()));
+        aliases.sort();
+    }
+    let mut front = Front::of(config, aliases);
+    if !pending.is_empty() {
+        front.remarks.push(
+            say(
+                "数据库尚未建立或版本较旧，未读取小程序的回调别名；之后请重新生成。",
+                "There is no database of this version yet, so the apps' aliases were not read: print this again later.",
+            )
+            .to_owned(),
+        );
+    }
+    Ok(front)
+}
+
+/// The example on standard output, what to know beside it on standard error (and in the example).
+fn print(text: &str, remarks: &[String]) {
+    output::line(text.trim_end());
+    for remark in remarks {
+        output::remark(remark);
+    }
 }
 
 pub(crate) async fn migrate(global: &Global, arguments: &Migrate) -> anyhow::Result<()> {
