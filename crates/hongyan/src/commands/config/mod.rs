@@ -138,3 +138,26 @@ pub(crate) async fn migrate(global: &Global, arguments: &Migrate) -> anyhow::Res
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `HONGYAN_TEST_WRITE=1 cargo test -p hongyan packaged` writes them anew.
+    #[test]
+    fn the_packaged_examples_are_what_the_commands_print() {
+        let front = Front::of(&front::tests::config(Some("https://notify.example.com"), &["127.0.0.1"]), Vec::new());
+        let packaging = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packaging");
+        for (name, text) in [
+            ("nginx.conf", nginx::site(&front)),
+            ("Caddyfile", caddy::site(&front)),
+            ("hongyan.service", systemd::tests::packaged().text()),
+        ] {
+            let path = packaging.join(name);
+            if std::env::var_os("HONGYAN_TEST_WRITE").is_some() {
+                std::fs::write(&path, &text).unwrap();
+            }
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), text, "{name}");
+        }
+    }
+}
