@@ -134,7 +134,6 @@ pub(crate) async fn run(global: &Global, serve: Serve) -> anyhow::Result<()> {
     if let Some(address) = public_address {
         tracing::info!(%address, "the public address is ready");
     }
-    tell_systemd(true);
     if let Some(code) = service.setup_code().await? {
         // Once, for whoever sits here; it is no secret any more when somebody has used it.
         output::remark(&format!(
@@ -145,7 +144,12 @@ pub(crate) async fn run(global: &Global, serve: Serve) -> anyhow::Result<()> {
             code.expose_secret()
         ));
     }
-    asked_to_stop().await;
+    // Ready is told only once a signal to stop would be heeded.
+    tokio::select! {
+        biased;
+        () = asked_to_stop() => {}
+        () = async { tell_systemd(true); std::future::pending().await } => {}
+    }
     tracing::info!("stopping");
     tell_systemd(false);
     running.stop().await;

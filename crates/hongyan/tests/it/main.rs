@@ -42,6 +42,7 @@ mod target;
 mod token_source;
 #[cfg(target_os = "linux")]
 mod unit;
+mod upgrade;
 mod uploads;
 mod walk;
 mod world;

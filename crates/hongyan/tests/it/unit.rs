@@ -104,7 +104,7 @@ async fn the_filter_lets_through_what_a_run_does() {
     traced.stop();
     let log = std::fs::read_to_string(&trace).unwrap();
     let used: BTreeSet<&str> = log.lines().filter_map(call_of).collect();
-    assert!(used.contains("futex") && used.contains("accept4") && used.contains("fdatasync"), "{used:?}");
+    assert!(used.contains("futex") && used.contains("accept4") && used.contains("fsync"), "{used:?}");
     let allowed = set("@system-service");
     let denied: BTreeSet<String> = &set("@privileged") | &set("@resources");
     // execve starts the program, before which no filter holds.
