@@ -58,10 +58,8 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<bool> {
     }
     let windows = target.contains("windows");
     let program = if windows { "hongyan.exe" } else { "hongyan" };
-    let built = target_folder(root)
-        .join(options.target.as_deref().unwrap_or_default())
-        .join("release")
-        .join(program);
+    let built =
+        target_folder(root).join(options.target.as_deref().unwrap_or_default()).join("release").join(program);
     let mut entries = vec![Entry::read(&built, program, true)?];
     for (from, name) in FILES {
         entries.push(Entry::read(&root.join(from), name, false)?);
@@ -105,7 +103,8 @@ fn starts(file: &Path, name: &str) -> Result<bool> {
         process::succeeds(process::program("tar", &folder, &["-xzf"]).arg(file)).is_ok_and(|fine| fine);
     let inside = folder.join(name);
     let said = process::output(&mut process::program(inside.join("hongyan"), &inside, &["--version"]));
-    let tried = process::output(&mut process::program(inside.join("hongyan"), &inside, &["config", "default"]));
+    let tried =
+        process::output(&mut process::program(inside.join("hongyan"), &inside, &["config", "default"]));
     std::fs::remove_dir_all(&folder)?;
     say::line(&format!("unpacked and started: {}", said.as_deref().unwrap_or("it does not start")));
     Ok(unpacked && said.as_deref() == Some(&format!("hongyan {VERSION}")) && tried.is_some())
@@ -125,8 +124,7 @@ fn target_folder(root: &Path) -> PathBuf {
 /// The time that stands in the archive: that of the last commit, so that the same source packs to the same names and times.
 fn moment(root: &Path) -> u64 {
     let given = std::env::var("SOURCE_DATE_EPOCH").ok();
-    let commit =
-        || process::output(&mut process::program("git", root, &["log", "-1", "--format=%ct"]));
+    let commit = || process::output(&mut process::program("git", root, &["log", "-1", "--format=%ct"]));
     given.or_else(commit).and_then(|text| text.trim().parse().ok()).unwrap_or(0)
 }
 

@@ -49,7 +49,8 @@ pub(super) fn of(root: &Path, target: &str) -> Result<String> {
 
 /// What is compiled into the program for a target: `name version`.
 fn compiled(root: &Path, target: &str) -> Result<BTreeSet<String>> {
-    let arguments = ["tree", "--locked", "-p", "hongyan", "-e", "normal", "--prefix", "none", "--format", "{p}"];
+    let arguments =
+        ["tree", "--locked", "-p", "hongyan", "-e", "normal", "--prefix", "none", "--format", "{p}"];
     let tree = process::output(process::cargo(root, &arguments).args(["--target", target]))
         .context("cargo tree failed")?;
     let line = |line: &str| {
@@ -64,8 +65,13 @@ fn licence_files(folder: &Path) -> Vec<PathBuf> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().to_uppercase();
         path.is_file() && NAMES.iter().any(|start| name.starts_with(start))
     };
-    let mut files: Vec<PathBuf> =
-        std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).filter(is_one).collect();
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(is_one)
+        .collect();
     files.sort();
     files
 }

@@ -85,7 +85,8 @@ impl NoServer {
         let mut written = Vec::new();
         // If any of this fails, a server runs beside the tests, which does not disturb them.
         let policy = Path::new(Self::POLICY);
-        if !servers.is_empty() && !policy.exists() && std::fs::write(policy, "#!/bin/sh\nexit 101\n").is_ok() {
+        if !servers.is_empty() && !policy.exists() && std::fs::write(policy, "#!/bin/sh\nexit 101\n").is_ok()
+        {
             written.push(policy.to_owned());
             #[cfg(unix)]
             let _ = std::fs::set_permissions(policy, std::os::unix::fs::PermissionsExt::from_mode(0o755));

@@ -52,7 +52,10 @@ impl Proxy {
                 std::fs::write(&certificate, made.cert.pem()).unwrap();
                 std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
                 let site = site
-                    .replace("/etc/letsencrypt/live/localhost/fullchain.pem", &certificate.display().to_string())
+                    .replace(
+                        "/etc/letsencrypt/live/localhost/fullchain.pem",
+                        &certificate.display().to_string(),
+                    )
                     .replace("/etc/letsencrypt/live/localhost/privkey.pem", &key.display().to_string())
                     .replace("/var/log/nginx", &directory.display().to_string());
                 let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
@@ -65,7 +68,9 @@ impl Proxy {
             }
             // Its own certificates, and no trust in them beyond this folder.
             Self::Caddy => {
-                format!("{{\n\tadmin off\n\tskip_install_trust\n\tlocal_certs\n\tauto_https disable_redirects\n}}\n{site}")
+                format!(
+                    "{{\n\tadmin off\n\tskip_install_trust\n\tlocal_certs\n\tauto_https disable_redirects\n}}\n{site}"
+                )
             }
         };
         std::fs::write(&file, text).unwrap();
@@ -105,7 +110,14 @@ impl Drop for Front {
 
 impl Front {
     /// In front of the service in `data_dir` that listens on `upstream` (only for the public, or for everything).
-    async fn start(proxy: Proxy, program: &Path, data_dir: &Path, upstream: &str, public: bool, trusted: &str) -> Self {
+    async fn start(
+        proxy: Proxy,
+        program: &Path,
+        data_dir: &Path,
+        upstream: &str,
+        public: bool,
+        trusted: &str,
+    ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let port = free_address().rsplit_once(':').unwrap().1.to_owned();
         let base = format!("https://localhost:{port}/hongyan");
@@ -139,7 +151,15 @@ impl Front {
     /// A call through the proxy, its path as it stands; gives status and body.
     fn call(&self, arguments: &[&str], path: &str) -> (u16, String) {
         let output = Command::new("curl")
-            .args(["--silent", "--insecure", "--path-as-is", "--noproxy", "*", "--write-out", "\n%{http_code}"])
+            .args([
+                "--silent",
+                "--insecure",
+                "--path-as-is",
+                "--noproxy",
+                "*",
+                "--write-out",
+                "\n%{http_code}",
+            ])
             .args(arguments)
             .arg(format!("{}{path}", self.base))
             .output()
@@ -216,7 +236,8 @@ async fn only_what_is_public_passes(proxy: Proxy, public: bool) {
     let large = path.join("large");
     std::fs::write(&large, vec![b'x'; 600 * 1024]).unwrap();
     let data = format!("@{}", large.display());
-    let (status, _) = front.call(&["--data-binary", &data], &format!("/callback/{SAMPLE_APPID}?{}", signed()));
+    let (status, _) =
+        front.call(&["--data-binary", &data], &format!("/callback/{SAMPLE_APPID}?{}", signed()));
     // Caddy 2.6 says 502 where its own limit cut the body off.
     assert!(status == 413 || (proxy == Proxy::Caddy && status == 502), "{proxy:?}: {status}");
 }

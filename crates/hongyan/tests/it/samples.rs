@@ -52,7 +52,8 @@ impl Sample {
     /// What of its runtime is not here.
     fn missing(self) -> Option<String> {
         let runtime = if self == Self::Curl { "curl" } else { self.words()[0] };
-        let runs = Command::new(runtime).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let runs =
+            Command::new(runtime).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
         if !runs.is_ok_and(|status| status.success()) {
             return Some(format!("{runtime} is missing"));
         }
@@ -128,7 +129,8 @@ async fn plays(sample: Sample) {
         return;
     }
     if sample == Sample::TypeScript {
-        let built = Command::new("npm").args(["run", "-s", "build"]).current_dir(sample.folder()).output().unwrap();
+        let built =
+            Command::new("npm").args(["run", "-s", "build"]).current_dir(sample.folder()).output().unwrap();
         assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stdout));
     }
     let directory = tempfile::tempdir().unwrap();
@@ -139,7 +141,8 @@ async fn plays(sample: Sample) {
     let wechat = demo.phone.trim_end_matches('/').to_owned();
     let user = format!("{wechat}/_sim/apps/{SAMPLE_APPID}/users");
     let openid = format!("oSample{sample:?}000000000000");
-    let told = call("POST", &user, &headers, json!({ "openid": openid, "nickname": "李四" }).to_string()).await;
+    let told =
+        call("POST", &user, &headers, json!({ "openid": openid, "nickname": "李四" }).to_string()).await;
     assert!(told.status < 300, "{}", told.text);
     let accept = json!({ "decisions": { FEE: "accept" } }).to_string();
     let told = call("POST", &format!("{user}/{openid}/popup"), &headers, accept).await;
@@ -156,10 +159,13 @@ async fn plays(sample: Sample) {
         Some(address) => {
             let wanted = json!({ "url": format!("http://{address}/hook"), "events": ["message.delivered"] });
             let made =
-                call("POST", &format!("{}/api/v1/webhooks", demo.service), &headers, wanted.to_string()).await;
+                call("POST", &format!("{}/api/v1/webhooks", demo.service), &headers, wanted.to_string())
+                    .await;
             let secret = made.json()["secret"].as_str().unwrap().to_owned();
             let mut receive = sample.command();
-            receive.args(["receive", address.rsplit_once(':').unwrap().1]).env("HONGYAN_WEBHOOK_SECRET", secret);
+            receive
+                .args(["receive", address.rsplit_once(':').unwrap().1])
+                .env("HONGYAN_WEBHOOK_SECRET", secret);
             let mut receiver = Receiver(receive.stdout(Stdio::piped()).spawn().unwrap());
             let mut lines = BufReader::new(receiver.0.stdout.take().unwrap()).lines();
             assert!(lines.next().unwrap().unwrap().starts_with("listening"));
@@ -184,7 +190,8 @@ async fn plays(sample: Sample) {
     assert!(output.status.success(), "{sample:?}: {said}\n{complained}");
     assert!(lost.load(Ordering::SeqCst) && complained.contains("retry"), "an answer was lost: {complained}");
     let line = |name: &str| -> Vec<String> {
-        let line = said.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}: {said}"));
+        let line =
+            said.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}: {said}"));
         line.split_whitespace().map(str::to_owned).collect()
     };
     assert_eq!(line("session")[1], "7200");

@@ -36,18 +36,15 @@ fn systemd_itself_takes_the_unit_and_finds_it_well_confined() {
     std::fs::write(&unit, text.replace("/usr/local/bin/hongyan serve", &format!("{program} serve"))).unwrap();
     let analyze = |arguments: &[&str]| {
         let output = Command::new("systemd-analyze").args(arguments).arg(&unit).output().unwrap();
-        let said = format!(
-            "{}{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
+        let said =
+            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         (output.status.success(), said)
     };
     let (fine, said) = analyze(&["verify", "--man=no"]);
     let ours: Vec<&str> = said.lines().filter(|line| line.contains("hongyan")).collect();
     assert!(fine && ours.is_empty(), "{said}");
-    let (fine, said) = analyze(&["security", "--offline=true", "--no-pager", "--threshold=20"]);
-    assert!(fine, "more exposed than 2.0 of 10:\n{said}");
+    let (fine, said) = analyze(&["security", "--offline=true", "--no-pager", "--threshold=15"]);
+    assert!(fine, "more exposed than 1.5 of 10:\n{said}");
     assert!(said.contains("Overall exposure level"), "{said}");
 }
 
@@ -98,7 +95,8 @@ async fn the_filter_lets_through_what_a_run_does() {
     let bearer = register(path, "http://127.0.0.1:9", &[]);
     for url in ["/metrics", "/docs", &format!("/api/v1/apps/{SAMPLE_APPID}/messages")] {
         let reply =
-            crate::http::call("GET", &format!("http://{address}{url}"), &[("authorization", &bearer)], "").await;
+            crate::http::call("GET", &format!("http://{address}{url}"), &[("authorization", &bearer)], "")
+                .await;
         assert_eq!(reply.status, 200, "{url}");
     }
     traced.stop();
@@ -107,28 +105,33 @@ async fn the_filter_lets_through_what_a_run_does() {
     assert!(used.contains("futex") && used.contains("accept4") && used.contains("fsync"), "{used:?}");
     let allowed = set("@system-service");
     let denied: BTreeSet<String> = &set("@privileged") | &set("@resources");
-    // execve starts the program, before which no filter holds.
+    // execve starts the program, before which no filter holds; SQLite calls fchown only for root, which the service is not.
     let refused: Vec<&&str> = used
         .iter()
-        .filter(|name| **name != "execve" && (!allowed.contains(**name) || denied.contains(**name)))
+        .filter(|name| {
+            !["execve", "fchown"].contains(name) && (!allowed.contains(**name) || denied.contains(**name))
+        })
         .collect();
     assert!(refused.is_empty(), "the unit's filter refuses {refused:?}");
     // MemoryDenyWriteExecute.
     let both = log.lines().find(|line| line.contains("PROT_WRITE") && line.contains("PROT_EXEC"));
     assert_eq!(both, None);
-    let families: BTreeSet<&str> = log
-        .lines()
-        .filter_map(|line| line.split_once(" socket(")?.1.split(',').next())
-        .collect();
-    assert!(families.iter().all(|family| ["AF_INET", "AF_INET6", "AF_UNIX"].contains(family)), "{families:?}");
+    let families: BTreeSet<&str> =
+        log.lines().filter_map(|line| line.split_once(" socket(")?.1.split(',').next()).collect();
+    assert!(
+        families.iter().all(|family| ["AF_INET", "AF_INET6", "AF_UNIX"].contains(family)),
+        "{families:?}"
+    );
 }
 
 /// The calls of a set, those of the sets in it too.
 fn set(name: &str) -> BTreeSet<String> {
-    let output = Command::new("systemd-analyze").args(["syscall-filter", "--no-pager", name]).output().unwrap();
+    let output =
+        Command::new("systemd-analyze").args(["syscall-filter", "--no-pager", name]).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let mut calls = BTreeSet::new();
-    for word in text.lines().skip(1).map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+    for word in text.lines().skip(1).map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
+    {
         if word.starts_with('@') {
             calls.extend(set(word));
         } else {

@@ -89,9 +89,10 @@ async fn from_the_version_before_and_back() {
     if crate::database::only_a_file() {
         return;
     }
-    // What an installation holds: an app with its secrets, a key, grants, a message that waits.
+    // What an installation holds: an app with its secrets, a key, grants with their ledger.
     let source = tempfile::tempdir().unwrap();
-    let bearer = register(source.path(), "http://127.0.0.1:9", &["--alias", "/user"]);
+    let (_sim, wechat) = crate::beside_serve::wechat("127.0.0.1:9").await;
+    let bearer = register(source.path(), &wechat, &["--alias", "/user"]);
     for (delta, note) in [("3", "taken over"), ("-1", "counted twice")] {
         ok(source.path(), &["ledger", "adjust", SAMPLE_APPID, USER, FEE, "--delta", delta, "--note", note]);
     }

@@ -91,8 +91,12 @@ impl Front {
                 .to_owned(),
             );
         }
-        let before =
-            config.trusted_proxies.iter().copied().filter(|ip| ours.is_loopback() && !ip.is_loopback()).collect();
+        let before = config
+            .trusted_proxies
+            .iter()
+            .copied()
+            .filter(|ip| ours.is_loopback() && !ip.is_loopback())
+            .collect();
         Self {
             tls,
             host: host.to_owned(),
@@ -146,7 +150,10 @@ pub(super) mod tests {
     fn the_name_and_the_path_come_from_public_url() {
         let of = |url| Front::of(&config(Some(url), &["127.0.0.1"]), Vec::new());
         let front = of("https://push.example.com/a/b");
-        assert_eq!((front.host.as_str(), front.port, front.path.as_str()), ("push.example.com", None, "/a/b"));
+        assert_eq!(
+            (front.host.as_str(), front.port, front.path.as_str()),
+            ("push.example.com", None, "/a/b")
+        );
         assert!(front.tls && front.remarks.is_empty(), "{front:?}");
         assert_eq!(front.upstream.to_string(), "127.0.0.1:8702", "0.0.0.0 is nothing to connect to");
         let front = of("http://[::1]:8080");

@@ -146,7 +146,8 @@ mod tests {
     /// `HONGYAN_TEST_WRITE=1 cargo test -p hongyan packaged` writes them anew.
     #[test]
     fn the_packaged_examples_are_what_the_commands_print() {
-        let front = Front::of(&front::tests::config(Some("https://notify.example.com"), &["127.0.0.1"]), Vec::new());
+        let front =
+            Front::of(&front::tests::config(Some("https://notify.example.com"), &["127.0.0.1"]), Vec::new());
         let packaging = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packaging");
         for (name, text) in [
             ("nginx.conf", nginx::site(&front)),

@@ -97,7 +97,7 @@ async fn ready(address: &str) -> Option<()> {
     (reply.status == 200).then_some(())
 }
 
-async fn wechat(service: &str) -> (Simulator, String) {
+pub(crate) async fn wechat(service: &str) -> (Simulator, String) {
     let entropy = SystemEntropy::new().unwrap();
     let config = SimulatorConfig::new(
         Arc::new(|| SystemClock.now()),
