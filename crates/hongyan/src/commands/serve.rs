@@ -122,6 +122,9 @@ pub(crate) async fn run(global: &Global, serve: Serve) -> anyhow::Result<()> {
         ));
     }
     let service = open::service(&config, Role::Worker).await?;
+    // From the first answer on, a signal to stop is heeded: asked once, it listens for them.
+    let mut stop = std::pin::pin!(asked_to_stop());
+    let _ = futures::poll!(stop.as_mut());
     let main = bind(config.listen).await?;
     let public = match config.public_listen {
         Some(address) => Some(bind(address).await?),
@@ -144,12 +147,8 @@ pub(crate) async fn run(global: &Global, serve: Serve) -> anyhow::Result<()> {
             code.expose_secret()
         ));
     }
-    // Ready is told only once a signal to stop would be heeded.
-    tokio::select! {
-        biased;
-        () = asked_to_stop() => {}
-        () = async { tell_systemd(true); std::future::pending().await } => {}
-    }
+    tell_systemd(true);
+    stop.await;
     tracing::info!("stopping");
     tell_systemd(false);
     running.stop().await;
