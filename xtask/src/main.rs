@@ -2,6 +2,7 @@
 //!
 //! Used by people and by CI (`.ci/run`); nothing of it is in the product.
 
+mod dist;
 mod fuzz;
 mod generate;
 mod lint;
@@ -24,6 +25,8 @@ enum Task {
     Test(test::Options),
     /// Checks formatting, lints, documentation, dependencies and the rules about files.
     Lint,
+    /// Builds and packs a release archive, with its sum.
+    Dist(dist::Options),
     /// Runs the fuzz targets of the crate wechat (needs a nightly toolchain).
     Fuzz(fuzz::Options),
     /// Writes docs/openapi.json and docs/ERRORS.md from the code.
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
     let passed = root::find().and_then(|root| match task {
         Task::Test(options) => test::run(&root, &options),
         Task::Lint => lint::run(&root),
+        Task::Dist(options) => dist::run(&root, &options),
         Task::Fuzz(options) => fuzz::run(&root, &options),
         Task::Gen => generate::run(&root),
         Task::Pictures => pictures::run(&root),

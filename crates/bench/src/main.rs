@@ -6,6 +6,7 @@ mod load;
 mod pages;
 mod sends;
 mod shapes;
+mod start;
 mod store;
 mod uploads;
 
@@ -40,6 +41,8 @@ enum Bench {
     Sends(sends::Arguments),
     /// The layouts of the hot tables that were compared before the schema was fixed (ADR 1).
     Shapes(shapes::Arguments),
+    /// The real `hongyan serve` on an empty database: time to ready, memory when idle, size of the file.
+    Start(start::Arguments),
     /// A spreadsheet of 100,000 rows: seconds and memory of `hongyan serve`.
     Uploads(uploads::Arguments),
     /// The hot statements, SQLite beside PostgreSQL.
@@ -56,6 +59,7 @@ fn main() -> anyhow::Result<()> {
         Bench::Latency(arguments) => campaign::latency::run(&arguments),
         Bench::Pages(arguments) => pages::run(&arguments),
         Bench::Sends(arguments) => sends::run(&arguments),
+        Bench::Start(arguments) => start::run(&arguments),
         Bench::Uploads(arguments) => uploads::run(&arguments),
         Bench::Shapes(arguments) => Runtime::new()?.block_on(shapes::run(arguments)),
         Bench::Store(arguments) => Runtime::new()?.block_on(store::run(arguments)),

@@ -135,15 +135,22 @@ pub(crate) struct Demo {
 
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
-    /// The address that serves everything [default: 127.0.0.1:8700]
-    #[arg(long, env = "HONGYAN_LISTEN", value_name = "ADDR")]
-    pub(crate) listen: Option<SocketAddr>,
-    /// A second address with only /callback, /healthz and the aliases
-    #[arg(long, env = "HONGYAN_PUBLIC_LISTEN", value_name = "ADDR")]
-    pub(crate) public_listen: Option<SocketAddr>,
+    #[command(flatten)]
+    pub(crate) listens: Listens,
     /// What this node does, where several serve one PostgreSQL
     #[arg(long, env = "HONGYAN_ROLE", value_enum, default_value_t = NodeRole::All)]
     pub(crate) role: NodeRole,
+}
+
+/// Where the service listens.
+#[derive(Debug, Args)]
+pub(crate) struct Listens {
+    /// The address that serves everything [default: 127.0.0.1:8700]
+    #[arg(long, env = "HONGYAN_LISTEN", value_name = "ADDR")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// A second address with only /callback, /mp, /healthz and the aliases
+    #[arg(long, env = "HONGYAN_PUBLIC_LISTEN", value_name = "ADDR")]
+    pub(crate) public_listen: Option<SocketAddr>,
 }
 
 /// What a node does.
@@ -427,9 +434,15 @@ pub(crate) enum Templates {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
     /// Checks the configuration, the master key and the database
-    Check,
+    Check(Listens),
     /// Prints the commented default file
     Default,
+    /// Prints a site for nginx that passes only what must face the internet
+    Nginx(Listens),
+    /// Prints a site for Caddy that passes only what must face the internet
+    Caddy(Listens),
+    /// Prints a hardened unit for systemd
+    Systemd(Listens),
 }
 
 #[derive(Debug, Args)]

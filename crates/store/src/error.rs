@@ -85,13 +85,28 @@ pub enum OpenError {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// A newer program has migrated it.
+    #[error(
+        "the database is of a newer version than this program (it has migration {0}): use the newer program, or go back by the \
+         backup of before its upgrade. 数据库的版本比本程序新（含迁移 {0}）：请使用新版程序，或用升级前的备份回退。"
+    )]
+    Newer(i64),
     /// A migration failed.
     #[error("migrating the database failed: {0}. 数据库迁移失败。")]
-    Migrate(#[from] sqlx::migrate::MigrateError),
+    Migrate(#[source] sqlx::migrate::MigrateError),
     /// The database refused.
     #[error("the database cannot be opened: {0}. 无法打开数据库。")]
     Database(#[from] sqlx::Error),
     /// Anything the running store reports.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<sqlx::migrate::MigrateError> for OpenError {
+    fn from(error: sqlx::migrate::MigrateError) -> Self {
+        match error {
+            sqlx::migrate::MigrateError::VersionMissing(version) => Self::Newer(version),
+            error => Self::Migrate(error),
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Brings what the tests need and the machine lacks. Used by `cargo xtask test`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
@@ -42,7 +42,7 @@ pub(super) fn step(may_install: bool, machine: &mut Machine) -> Result<End> {
 }
 
 /// Installs Debian packages. What could not be installed shows when the machine is looked at again.
-fn apt(packages: &[&str]) -> Result<()> {
+fn apt(packages: &[&'static str]) -> Result<()> {
     if packages.is_empty() {
         return Ok(());
     }
@@ -67,28 +67,50 @@ fn apt_get(arguments: &[&str]) -> Result<bool> {
     Ok(passed)
 }
 
-/// While it lives, installing PostgreSQL makes no database cluster and so starts no server: the tests start their own.
-struct NoServer(Option<std::path::PathBuf>);
+/// While it lives, servers that are installed are not started, and PostgreSQL makes no database cluster: the tests start their
+/// own.
+struct NoServer {
+    written: Vec<PathBuf>,
+    servers: Vec<&'static str>,
+}
 
 impl NoServer {
-    const FOLDER: &str = "/etc/postgresql-common/createcluster.d";
+    /// Debian's maintainer scripts ask this program whether they may start something; 101 means no.
+    const POLICY: &str = "/usr/sbin/policy-rc.d";
+    const CLUSTERS: &str = "/etc/postgresql-common/createcluster.d";
 
-    fn new(packages: &[&str]) -> Self {
-        let file = Path::new(Self::FOLDER).join("hongyan-tests.conf");
-        let wanted = packages.contains(&"postgresql");
-        // If this fails, a server runs beside the tests, which does not disturb them.
-        let written = wanted
-            && std::fs::create_dir_all(Self::FOLDER).is_ok()
-            && std::fs::write(&file, "create_main_cluster = false\n").is_ok();
-        Self(written.then_some(file))
+    fn new(packages: &[&'static str]) -> Self {
+        let servers: Vec<&str> =
+            packages.iter().copied().filter(|package| needs::SERVERS.contains(package)).collect();
+        let mut written = Vec::new();
+        // If any of this fails, a server runs beside the tests, which does not disturb them.
+        let policy = Path::new(Self::POLICY);
+        if !servers.is_empty() && !policy.exists() && std::fs::write(policy, "#!/bin/sh\nexit 101\n").is_ok()
+        {
+            written.push(policy.to_owned());
+            #[cfg(unix)]
+            let _ = std::fs::set_permissions(policy, std::os::unix::fs::PermissionsExt::from_mode(0o755));
+        }
+        let clusters = Path::new(Self::CLUSTERS).join("hongyan-tests.conf");
+        if servers.contains(&"postgresql")
+            && std::fs::create_dir_all(Self::CLUSTERS).is_ok()
+            && std::fs::write(&clusters, "create_main_cluster = false\n").is_ok()
+        {
+            written.push(clusters);
+        }
+        Self { written, servers }
     }
 }
 
 impl Drop for NoServer {
     fn drop(&mut self) {
-        // Whoever installs a PostgreSQL of their own later gets their cluster as usual.
-        if let Some(file) = &self.0 {
+        // Whoever installs servers of their own later gets them started as usual.
+        for file in &self.written {
             let _ = std::fs::remove_file(file);
+        }
+        // Nor shall the web servers take the machine's ports when it starts next.
+        for server in self.servers.iter().filter(|server| **server != "postgresql") {
+            let _ = process::output(&mut process::program("systemctl", Path::new("/"), &["disable", server]));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::needs::{NODE, Need, POSTGRES, PYTHON};
+use super::needs::{JAVA, NODE, Need, POSTGRES, PYTHON};
 use super::search;
 use crate::process;
 
@@ -64,6 +64,21 @@ impl Machine {
             Need::Strace => Some(self.first(search::in_path("strace"), Clone::clone, 0)?.0),
             Need::Faketime if !cfg!(target_os = "linux") => Some("no libfaketime needed".to_owned()),
             Need::Faketime => search::faketime().map(|path| format!("libfaketime {}", path.display())),
+            Need::Systemd if !cfg!(target_os = "linux") => Some("no systemd needed".to_owned()),
+            Need::Systemd => Some(self.first(search::in_path("systemd-analyze"), Clone::clone, 0)?.0),
+            // It lies where only root's PATH leads, and says its version by `-v` alone, to standard error.
+            Need::Nginx => search::server("nginx").map(|path| format!("nginx {}", path.display())),
+            Need::Caddy => {
+                let program = search::server("caddy")?;
+                let version = process::output(&mut process::program(&program, Path::new("."), &["version"]))?;
+                Some(format!("Caddy {}", version.split_whitespace().next().unwrap_or("2")))
+            }
+            Need::Java => {
+                // `java` alone is there with a runtime, which cannot start a source file.
+                let compiler = search::in_path("javac").and_then(|_| search::in_path("java"));
+                Some(self.first(compiler, Clone::clone, JAVA)?.0)
+            }
+            Need::Curl => Some(self.first(search::in_path("curl"), Clone::clone, 0)?.0),
             Need::CjkFont => search::cjk_font().map(|font| format!("font {}", font.display())),
         }
     }

@@ -3,9 +3,12 @@
 
 use super::system::System;
 
+/// What starts a service of its own when it is installed. The tests start theirs.
+pub(super) const SERVERS: [&str; 3] = ["postgresql", "nginx", "caddy"];
 /// The oldest versions that the tests work with.
 pub(super) const POSTGRES: u32 = 14;
 pub(super) const NODE: u32 = 18;
+pub(super) const JAVA: u32 = 17;
 /// What Python has to agree to: its version, and that it can make an environment (Debian has that in a package of its own).
 pub(super) const PYTHON: &str = "import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 10))";
 
@@ -20,10 +23,15 @@ pub(super) enum Need {
     Python,
     Strace,
     Faketime,
+    Systemd,
+    Nginx,
+    Caddy,
+    Java,
+    Curl,
 }
 
 impl Need {
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::Postgres,
         Self::Node,
         Self::Npm,
@@ -32,6 +40,11 @@ impl Need {
         Self::Python,
         Self::Strace,
         Self::Faketime,
+        Self::Systemd,
+        Self::Nginx,
+        Self::Caddy,
+        Self::Java,
+        Self::Curl,
     ];
 
     /// What it is and what it is for.
@@ -47,6 +60,11 @@ impl Need {
             Self::Strace => "strace (a test looks at the system calls of the server; on Linux)",
             Self::Faketime => "libfaketime (nodes of a cluster whose clocks are minutes apart; on Linux)",
             Self::Python => "Python 3.10 or newer with venv (another SDK as a peer)",
+            Self::Systemd => "systemd-analyze (the unit is checked by systemd itself; on Linux)",
+            Self::Nginx => "nginx (passes what the printed example lets pass)",
+            Self::Caddy => "Caddy 2 (the same)",
+            Self::Java => "a JDK of version 17 or newer (the client sample in Java)",
+            Self::Curl => "curl (the client sample for the shell, calls by TLS)",
         }
     }
 
@@ -62,6 +80,13 @@ impl Need {
             Self::Strace => ["strace", "strace", "strace", ""],
             Self::Faketime => ["faketime", "faketime", "libfaketime", ""],
             Self::Python => ["python3-venv", "python3-venv", "python3", "python"],
+            Self::Systemd => ["systemd", "systemd", "systemd", ""],
+            Self::Nginx => ["nginx", "nginx", "nginx", "nginx"],
+            Self::Caddy => ["caddy", "caddy", "caddy", "caddy"],
+            Self::Java => {
+                ["default-jdk-headless", "default-jdk-headless", "java-latest-openjdk-devel", "openjdk"]
+            }
+            Self::Curl => ["curl", "curl", "curl", "curl"],
         };
         let package = match system {
             System::Debian => debian,

@@ -11,8 +11,8 @@ use crate::steps::End;
 /// Where a crate's tests keep an npm package.
 const PLACES: [&str; 2] = ["tests/browser", "tests/peers"];
 
-/// What is built and tested for itself: the mini program's kit, and the example that uses it.
-const OWN: [&str; 2] = ["clients/miniprogram", "examples/uni-app"];
+/// What is built and tested for itself: the mini program's kit, the example that uses it, a sample of a back end.
+const OWN: [&str; 3] = ["clients/miniprogram", "clients/samples/typescript", "examples/uni-app"];
 
 /// The folders with a package for tests: `crates/*/tests/browser`, `crates/*/tests/peers`, and those of [`OWN`].
 pub(super) fn folders(root: &Path) -> Result<Vec<PathBuf>> {

@@ -75,6 +75,12 @@ pub(super) fn in_path(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
 }
 
+/// A server's program: they lie in folders that are only in root's PATH.
+pub(super) fn server(name: &str) -> Option<PathBuf> {
+    let usual = ["/usr/sbin", "/usr/local/sbin"].map(|folder| Path::new(folder).join(name));
+    in_path(name).or_else(|| usual.into_iter().find(|path| path.is_file()))
+}
+
 fn children(folder: &str, prefix: &str) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     entries

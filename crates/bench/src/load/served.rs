@@ -121,7 +121,7 @@ impl Served {
 }
 
 /// The program that stands beside this one.
-fn program() -> anyhow::Result<PathBuf> {
+pub(crate) fn program() -> anyhow::Result<PathBuf> {
     let program = std::env::current_exe()?.with_file_name("hongyan");
     ensure!(program.exists(), "{} is missing: cargo build --release -p hongyan makes it", program.display());
     Ok(program)

@@ -114,7 +114,7 @@ impl Running {
 }
 
 pub(crate) async fn run(global: &Global, serve: Serve) -> anyhow::Result<()> {
-    let config = Config::load(global, serve.listen, serve.public_listen)?;
+    let config = Config::load(global, serve.listens.listen, serve.listens.public_listen)?;
     if serve.role != NodeRole::All && !store::store::is_postgres(&config.database_url) {
         bail!(say(
             "--role 只用于多个节点共用一个 PostgreSQL；当前的 database_url 是单个文件，请去掉 --role。",
@@ -122,6 +122,9 @@ pub(crate) async fn run(global: &Global, serve: Serve) -> anyhow::Result<()> {
         ));
     }
     let service = open::service(&config, Role::Worker).await?;
+    // From the first answer on, a signal to stop is heeded: asked once, it listens for them.
+    let mut stop = std::pin::pin!(asked_to_stop());
+    let _ = futures::poll!(stop.as_mut());
     let main = bind(config.listen).await?;
     let public = match config.public_listen {
         Some(address) => Some(bind(address).await?),
@@ -144,10 +147,25 @@ pub(crate) async fn run(global: &Global, serve: Serve) -> anyhow::Result<()> {
             code.expose_secret()
         ));
     }
-    asked_to_stop().await;
+    tell_systemd(true);
+    stop.await;
     tracing::info!("stopping");
+    tell_systemd(false);
     running.stop().await;
     Ok(())
+}
+
+/// Tells systemd, where it asked to be told (`Type=notify`), that the service is ready, or that it stops.
+fn tell_systemd(ready: bool) {
+    #[cfg(unix)]
+    {
+        let state = if ready { sd_notify::NotifyState::Ready } else { sd_notify::NotifyState::Stopping };
+        if let Err(error) = sd_notify::notify(&[state]) {
+            tracing::warn!(%error, "systemd could not be told");
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = ready;
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {

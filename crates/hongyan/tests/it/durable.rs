@@ -33,9 +33,7 @@ async fn every_callback_is_synced_before_its_answer() {
     if !strace_runs() {
         let why = "strace is missing, or may not trace here";
         assert!(std::env::var_os("HONGYAN_REQUIRE_ALL").is_none(), "{test} cannot run: {why}");
-        use std::io::Write;
-        // Not `eprintln`: the test harness would swallow it, and a skipped test would look like a passed one.
-        let _ = writeln!(std::io::stderr(), "{test}: skipped: {why}");
+        crate::program::skipped(test, why);
         return;
     }
     let directory = tempfile::tempdir().unwrap();
@@ -44,7 +42,8 @@ async fn every_callback_is_synced_before_its_answer() {
     ok(path, &["app", "set", SAMPLE_APPID, "--callback-mode", "plain"]);
     let address = free_address();
     let trace = path.join("strace.log");
-    let mut traced = Traced::start(path, &address, &trace);
+    let calls = "fsync,fdatasync,read,recvfrom,write,writev,sendto";
+    let mut traced = Traced::start(path, &address, &trace, calls);
     until("the server", || ready(&address)).await;
     let entropy = SystemEntropy::new().unwrap();
     for number in 0..CALLBACKS {
@@ -91,27 +90,21 @@ fn step(line: &str) -> Option<Step> {
     }
 }
 
-fn strace_runs() -> bool {
+pub(crate) fn strace_runs() -> bool {
     let mut probe = std::process::Command::new("strace");
     probe.args(["-f", "-o", "/dev/null", "true"]).stdout(Stdio::null()).stderr(Stdio::null());
     probe.status().is_ok_and(|status| status.success())
 }
 
 /// `hongyan serve` under strace.
-struct Traced(Child);
+pub(crate) struct Traced(Child);
 
 impl Traced {
-    fn start(path: &Path, address: &str, trace: &Path) -> Self {
+    /// Writes the system calls of these names (with commas, or `all`) to `trace`.
+    pub(crate) fn start(path: &Path, address: &str, trace: &Path, calls: &str) -> Self {
         let serve = hongyan(path);
         let mut strace = std::process::Command::new("strace");
-        strace.args([
-            "-f",
-            "-s",
-            "400",
-            "-e",
-            "trace=fsync,fdatasync,read,recvfrom,write,writev,sendto",
-            "-o",
-        ]);
+        strace.args(["-f", "-s", "400", "-e", &format!("trace={calls}"), "-o"]);
         strace.arg(trace).arg(serve.get_program()).args(["serve", "--listen", address]).current_dir(path);
         for (name, value) in serve.get_envs() {
             match value {
@@ -124,7 +117,7 @@ impl Traced {
     }
 
     /// Asks the server to stop; strace ends with it.
-    fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.signal("TERM");
         self.0.wait().unwrap();
     }

@@ -1,6 +1,7 @@
 //! The mini program's kit and its examples: their own tests, the example's builds by the official compiler, and the example played
 //! in the simulated phone by `tests/browser/example.mjs`.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -37,23 +38,20 @@ fn the_kit_passes_its_own_tests() {
     }
 }
 
-/// `hongyan demo` with somebody's own mini program, until it goes out of scope.
-struct Demo {
+/// `hongyan demo`, until it goes out of scope.
+pub(crate) struct Demo {
     child: Child,
-    phone: String,
-    service: String,
-    key: String,
+    pub(crate) phone: String,
+    pub(crate) service: String,
+    pub(crate) key: String,
 }
 
 impl Demo {
-    fn start(directory: &Path, mini_program: &Path) -> Self {
-        let mut child = hongyan(directory)
-            .env("TMPDIR", directory)
-            .args(["demo", "--mini-program"])
-            .arg(mini_program)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+    /// With these further arguments; its story is over when this returns.
+    pub(crate) fn start(directory: &Path, arguments: &[&OsStr]) -> Self {
+        let mut demo = hongyan(directory);
+        demo.env("TMPDIR", directory).arg("demo").args(arguments).stdout(Stdio::piped());
+        let mut child = demo.spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut demo = Self { child, phone: String::new(), service: String::new(), key: String::new() };
         let last = |line: &str| line.split_whitespace().next_back().unwrap_or_default().to_owned();
@@ -106,7 +104,8 @@ fn the_uni_app_example_is_built_and_played_in_the_phone() {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
-    let demo = Demo::start(directory.path(), &example.join("dist/build/h5"));
+    let built = example.join("dist/build/h5");
+    let demo = Demo::start(directory.path(), &["--mini-program".as_ref(), built.as_os_str()]);
     let shots = std::env::temp_dir().join(format!("hongyan-example-{}", std::process::id()));
     let output = Command::new("node")
         .arg("example.mjs")

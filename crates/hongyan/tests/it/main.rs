@@ -19,6 +19,7 @@ mod durable;
 mod erase;
 mod examples;
 mod faults;
+mod front;
 mod headers;
 mod http;
 mod keys_in_change;
@@ -34,12 +35,16 @@ mod pushes;
 mod quarantine;
 mod relay;
 mod retention;
+mod samples;
 #[cfg(unix)]
 mod snippets;
 #[cfg(target_os = "linux")]
 mod soak;
 mod target;
 mod token_source;
+#[cfg(target_os = "linux")]
+mod unit;
+mod upgrade;
 mod uploads;
 mod walk;
 mod watching;

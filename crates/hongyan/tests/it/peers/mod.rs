@@ -29,9 +29,7 @@ impl Peer {
                 None => present.push(peer),
                 Some(why) => {
                     assert!(std::env::var_os("HONGYAN_REQUIRE_ALL").is_none(), "{test} cannot run: {why}");
-                    // Not `eprintln`: the test harness would swallow it, and a skipped test would look like a passed one.
-                    let line = format!("\nSKIPPED {test} with {peer:?}: {why}\n");
-                    let _ = std::io::stderr().write_all(line.as_bytes());
+                    crate::program::skipped(&format!("{test} with {peer:?}"), &why);
                 }
             }
         }
