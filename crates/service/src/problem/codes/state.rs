@@ -269,6 +269,9 @@ pub(super) const CODES: &[Code] = &[
         "missing_column",
         Some(Invalid),
         ("导入的表里找不到需要的列", "detail 列出了现有的列；用 --column 指定"),
-        ("the table to import lacks a column", "the detail names those that there are; name it with --column"),
+        (
+            "the table to import lacks a column",
+            "the detail names those that there are; name it with --column",
+        ),
     ),
 ];
