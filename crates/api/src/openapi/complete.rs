@@ -149,6 +149,7 @@ fn errors(operation: &mut Value, path: &str, call: &Call) {
         }
     }
     let Some(responses) = operation["responses"].as_object_mut() else { return };
+    responses.remove("default");
     for (status, codes) in by_status {
         let line = |code: &&codes::Code| format!("- `{}`: {}", code.code, code.meaning(Lang::En));
         let text = codes.iter().map(line).collect::<Vec<_>>().join("\n");

@@ -36,7 +36,7 @@ pub(crate) struct InstallationDiagnosis {
 
 /// Checks what all apps share: the database, the lanes, webhooks, the address and its certificate. For keys of all apps.
 #[utoipa::path(get, path = "/doctor",
-    responses((status = 200, body = InstallationDiagnosis, description = "The checks"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, body = InstallationDiagnosis, description = "The checks")))]
 pub(crate) async fn installation(
     access: Access,
     Language(lang): Language,

@@ -163,9 +163,7 @@ pub(crate) async fn erase(
 /// the operation log.
 #[utoipa::path(get, path = "/apps/{app_id}/subscribers/{openid}/export",
     params(("app_id" = String, Path, description = "AppID"), ("openid" = String, Path, description = "Whose")),
-    responses((status = 200, body = serde_json::Value, description = "One JSON object; empty lists where nothing is known of the person"),
-        (status = 422, description = "Not an openid", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "default", description = "Another problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, body = serde_json::Value, description = "One JSON object; empty lists where nothing is known of the person")))]
 pub(crate) async fn export(
     access: Access,
     Language(lang): Language,

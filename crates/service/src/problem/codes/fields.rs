@@ -421,4 +421,16 @@ pub(super) const CODES: &[Code] = &[
         ("wx.login 的 code 无效、已使用或已过期", "重新调用 wx.login"),
         ("the code of wx.login is wrong, used or too old", "call wx.login again"),
     ),
+    code(
+        "other_app",
+        None,
+        ("这一行属于另一个小程序", "只导入本小程序的行"),
+        ("the row is of another mini program", "import only this one's rows"),
+    ),
+    code(
+        "missing_value",
+        None,
+        ("单元格是空的", "补上，或去掉这一行"),
+        ("the cell is empty", "fill it, or leave the row out"),
+    ),
 ];

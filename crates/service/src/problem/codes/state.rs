@@ -265,4 +265,13 @@ pub(super) const CODES: &[Code] = &[
         ("删除没有确认（控制台）", "原样输入 openid"),
         ("the deletion is not confirmed (console)", "type the openid as it is"),
     ),
+    code(
+        "missing_column",
+        Some(Invalid),
+        ("导入的表里找不到需要的列", "detail 列出了现有的列；用 --column 指定"),
+        (
+            "the table to import lacks a column",
+            "the detail names those that there are; name it with --column",
+        ),
+    ),
 ];
