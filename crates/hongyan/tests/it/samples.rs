@@ -120,6 +120,7 @@ impl Drop for Receiver {
     }
 }
 
+#[expect(clippy::print_stdout, reason = "the samples' output is to be seen")]
 async fn plays(sample: Sample) {
     if let Some(why) = sample.missing() {
         assert!(std::env::var_os("HONGYAN_REQUIRE_ALL").is_none(), "{sample:?}: {why}");

@@ -143,6 +143,7 @@ pub(super) mod tests {
             database_connections: 20,
             node_name: "node".to_owned(),
             lease: std::time::Duration::from_secs(12),
+            retention: Default::default(),
         }
     }
 

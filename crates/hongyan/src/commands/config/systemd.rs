@@ -222,7 +222,13 @@ pub(super) mod tests {
     use super::*;
 
     fn global(config: Option<&str>) -> Global {
-        Global { config: config.map(PathBuf::from), database_url: None, data_dir: None, json: false }
+        Global {
+            config: config.map(PathBuf::from),
+            database_url: None,
+            data_dir: None,
+            json: false,
+            log_format: crate::cli::LogFormat::Text,
+        }
     }
 
     /// The unit of the packages: a configuration file, data and program in the usual places.
