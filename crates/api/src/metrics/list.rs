@@ -130,6 +130,13 @@ pub const METRICS: [Metric; 45] = [
     metric(Counter, Node, "hongyan_erasures_total", &[], "People, or values of theirs, that were erased"),
     metric(Counter, Node, "hongyan_relay_total", &["outcome"], "Tries to pass a callback on, by outcome"),
     metric(Gauge, Database, "hongyan_relay_backlog", &["app"], "Callbacks that wait to be passed on"),
+    metric(
+        Counter,
+        Node,
+        "hongyan_retention_total",
+        &["what"],
+        "Rows that were kept long enough and are gone, by what they were",
+    ),
     // going out
     metric(Counter, Node, "hongyan_messages_total", &["state"], "Attempts that ended, by how"),
     metric(

@@ -23,11 +23,15 @@ pub(super) fn put(operation: &mut Value, call: &Call) {
             }
         }
     }
-    for (status, example) in &call.answers {
+    for (key, example) in &call.answers {
+        // Of a status, or of one kind of its answers.
+        let (status, only) =
+            key.split_once(' ').map_or((key.as_str(), None), |(status, kind)| (status, Some(kind)));
         let content = operation.pointer_mut(&format!("/responses/{status}/content"));
         let Some(content) = content.and_then(Value::as_object_mut) else { continue };
         for (kind, media) in content {
-            if example.is_string() != is_json(kind) {
+            let fits = only.map_or_else(|| example.is_string() != is_json(kind), |only| only == kind);
+            if fits {
                 media["examples"] = json!({ "example": { "value": example } });
             }
         }
