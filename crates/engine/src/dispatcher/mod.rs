@@ -254,14 +254,21 @@ impl Dispatcher {
             let free = campaign.as_ref().map_or(free, |live| self.own_rate(live, free));
             let rate = self.shared.lanes.share_of(app.settings.rate_per_second);
             let allowed = self.state(&app).bucket.take(rate, free, Instant::now());
-            let affordable = self.affordable(&app, allowed, now).await?;
-            let taken = self.take(queue, number, affordable, now).await?;
+            let (affordable, taken) = match self.affordable(&app, allowed, now).await {
+                Ok(affordable) => (affordable, self.take(queue, number, affordable, now).await),
+                Err(error) => (0, Err(error)),
+            };
+            let count = taken.as_ref().map_or(0, Vec::len);
             if let Some(bucket) = campaign.and_then(|live| self.campaigns.get_mut(&live.stored.number)) {
-                bucket.give_back(free - taken.len());
+                bucket.give_back(free - count);
             }
             let state = self.state(&app);
-            state.bucket.give_back(allowed - taken.len());
-            state.budget.give_back(affordable - taken.len());
+            state.bucket.give_back(allowed - count);
+            state.budget.give_back(affordable - count);
+            let taken = match taken {
+                Ok(taken) => taken,
+                Err(error) => return what_is_taken(chosen, error),
+            };
             state.outstanding += taken.len();
             self.outstanding.fetch_add(taken.len(), Ordering::Relaxed);
             if passage == Passage::Probe && !taken.is_empty() {
@@ -376,7 +383,10 @@ impl Dispatcher {
                 continue;
             }
             if self.heads.needs_reading(queue, lane) {
-                let read = self.shared.service.store().claim(lane, queue, now, RUN).await?;
+                let read = match self.shared.service.store().claim(lane, queue, now, RUN).await {
+                    Ok(read) => read,
+                    Err(error) => return what_is_taken(taken, error),
+                };
                 if !self.heads.fill(queue, lane, read) {
                     self.heads.exhausted(queue, lane);
                     continue;
@@ -387,7 +397,10 @@ impl Dispatcher {
             let run = self.heads.take(queue, lane, count - taken.len(), &mut people, busy);
             if run.is_empty() {
                 if let Some(deep) = self.heads.needs_reading_on(queue, lane) {
-                    let read = self.shared.service.store().claim(lane, queue, now, deep).await?;
+                    let read = match self.shared.service.store().claim(lane, queue, now, deep).await {
+                        Ok(read) => read,
+                        Err(error) => return what_is_taken(taken, error),
+                    };
                     self.heads.fill(queue, lane, read);
                     continue;
                 }
@@ -424,10 +437,12 @@ impl Dispatcher {
             let slots = Arc::clone(&self.state(&app).slots);
             calls.push(Call { app, message, template_id, arm, slots });
         }
+        // The others first: what is chosen must be armed or given back, whatever fails beside it.
+        self.arm(calls).await?;
         if !strangers.is_empty() {
             self.shared.service.store().skip(strangers, NOT_A_GUEST).await?;
         }
-        self.arm(calls).await
+        Ok(())
     }
 
     async fn arm(&mut self, calls: Vec<Call>) -> Result<(), StoreError> {
@@ -592,4 +607,13 @@ impl Dispatcher {
             self.gates.probe(app, false);
         }
     }
+}
+
+/// Where a reading fails after others went well: what was taken is held by nobody else, and would wait for ever if it were dropped.
+fn what_is_taken<T>(taken: Vec<T>, error: StoreError) -> Result<Vec<T>, StoreError> {
+    if taken.is_empty() {
+        return Err(error);
+    }
+    tracing::warn!(%error, count = taken.len(), "the dispatcher could not read on; what it has goes out");
+    Ok(taken)
 }
