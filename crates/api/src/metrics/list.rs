@@ -49,7 +49,7 @@ use Kind::{Counter, Gauge, Histogram};
 use Whose::{Database, Node};
 
 /// All of them, by area.
-pub const METRICS: [Metric; 45] = [
+pub const METRICS: [Metric; 46] = [
     // the process
     metric(
         Gauge,

@@ -30,7 +30,8 @@ pub(super) fn put(operation: &mut Value, call: &Call) {
         let content = operation.pointer_mut(&format!("/responses/{status}/content"));
         let Some(content) = content.and_then(Value::as_object_mut) else { continue };
         for (kind, media) in content {
-            let fits = only.map_or_else(|| example.is_string() != is_json(kind), |only| only == kind);
+            let fits =
+                only.map_or_else(|| example.is_string() != is_json(kind), |only| only == kind.as_str());
             if fits {
                 media["examples"] = json!({ "example": { "value": example } });
             }
