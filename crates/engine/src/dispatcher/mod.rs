@@ -3,6 +3,7 @@
 
 mod budget;
 mod call;
+mod choosing;
 mod gates;
 mod heads;
 mod late;
@@ -18,11 +19,10 @@ use domain::campaign::CampaignState;
 use domain::message::Outcome;
 use domain::{Lane, MessageId, Millis};
 use service::App;
-use service::campaigns::Live;
 use store::StoreError;
 use store::hot::arm::Arm;
 use store::hot::claim::Claimed;
-use store::hot::enqueue::{Priority, Queue};
+use store::hot::enqueue::Queue;
 use store::hot::settle::{Settled, Settlement};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
@@ -31,10 +31,9 @@ use wechat::client::Overdue;
 
 use self::budget::{Budget, Pile};
 use self::call::{Call, Finished, Pausing};
-use self::gates::{Gates, Passage};
-use self::heads::{Heads, RUN};
+use self::gates::Gates;
+use self::heads::Heads;
 use self::late::Listening;
-use self::queues::Queued;
 use self::rate::Bucket;
 use crate::told::Handle;
 use crate::{Shared, TICK};
@@ -234,116 +233,6 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// The messages to start now: by priority, then app by app in turn, lane after lane.
-    async fn choose(&mut self, now: Millis) -> Result<Vec<(Arc<App>, Claimed)>, StoreError> {
-        self.turn = self.turn.wrapping_add(1);
-        let queues = queues::in_turn(&self.shared, self.heads.queues(), self.turn, now).await?;
-        let waiting_apps: HashSet<i64> = queues.iter().map(|queue| queue.app).collect();
-        let mut chosen = Vec::new();
-        for Queued { queue, app: number, priority, campaign } in queues {
-            let Some(app) = self.shared.service.apps().by_number(number) else { continue };
-            let passage = self.gates.passage(number, app.updated_at, now);
-            let free = match passage {
-                Passage::Shut => 0,
-                Passage::Probe => self.free(&app, priority, waiting_apps.len() > 1).min(1),
-                Passage::Open => self.free(&app, priority, waiting_apps.len() > 1),
-            };
-            if free == 0 {
-                continue;
-            }
-            let free = campaign.as_ref().map_or(free, |live| self.own_rate(live, free));
-            let rate = self.shared.lanes.share_of(app.settings.rate_per_second);
-            let allowed = self.state(&app).bucket.take(rate, free, Instant::now());
-            let (affordable, taken) = match self.affordable(&app, allowed, now).await {
-                Ok(affordable) => (affordable, self.take(queue, number, affordable, now).await),
-                Err(error) => (0, Err(error)),
-            };
-            let count = taken.as_ref().map_or(0, Vec::len);
-            if let Some(bucket) = campaign.and_then(|live| self.campaigns.get_mut(&live.stored.number)) {
-                bucket.give_back(free - count);
-            }
-            let state = self.state(&app);
-            state.bucket.give_back(allowed - count);
-            state.budget.give_back(affordable - count);
-            let taken = match taken {
-                Ok(taken) => taken,
-                Err(error) => return what_is_taken(chosen, error),
-            };
-            state.outstanding += taken.len();
-            self.outstanding.fetch_add(taken.len(), Ordering::Relaxed);
-            if passage == Passage::Probe && !taken.is_empty() {
-                self.gates.probe(number, true);
-            }
-            for message in taken {
-                self.shared.lanes.begins(message.lane);
-                self.flying.insert((number, message.openid.clone()));
-                chosen.push((Arc::clone(&app), message));
-            }
-        }
-        Ok(chosen)
-    }
-
-    /// How many more of an app may be armed: twice its concurrency, less while its WeChat does not answer; half of everything
-    /// where it gets tight and others wait; and a few slots are kept for urgent messages.
-    fn free(&mut self, app: &App, priority: Priority, others_wait: bool) -> usize {
-        let slots = self.shared.options.slots;
-        let kept = if priority == Priority::Urgent { 0 } else { URGENT_SLOTS };
-        let overall =
-            (ROOM * slots).saturating_sub(kept).saturating_sub(self.outstanding.load(Ordering::Relaxed));
-        let tight = overall < slots;
-        let state = self.state(app);
-        let own = state.allowance.min(2 * slots);
-        // Where it gets tight, nobody has more than half.
-        let own = if others_wait && tight { own.min(ROOM * slots / 2) } else { own };
-        own.saturating_sub(state.outstanding).min(overall)
-    }
-
-    /// How many the app's budget of the day lets through. Where nothing is left, its gate closes until midnight.
-    async fn affordable(&mut self, app: &Arc<App>, wanted: usize, now: Millis) -> Result<usize, StoreError> {
-        let Some(daily) = app.settings.daily_budget else { return Ok(wanted) };
-        let store = self.shared.service.store().clone();
-        let budget = &mut self.state(app).budget;
-        budget.on(service::quota::day(now), daily);
-        if let Some(short) = budget.short_of(wanted) {
-            let (day, all) = (budget.day().to_owned(), i64::from(daily));
-            budget.got(store.take_budget(app.number, day.clone(), short, all).await?);
-            let taken = store.budget_taken(app.number, &day).await?;
-            if budget.warns(taken) {
-                tracing::warn!(app = app.app_id, taken, daily, "most of the day's budget is taken");
-                let body = serde_json::json!({ "taken": taken, "daily_budget": daily, "day": day });
-                store.tell(app.number, "alarm.budget", body.to_string()).await?;
-            }
-        }
-        let budget = &mut self.state(app).budget;
-        let affordable = budget.take(wanted);
-        if affordable == 0
-            && budget.out
-            && let Some(gate) = self.gates.close_for_budget(app.number, daily, now)
-        {
-            tracing::warn!(
-                app = app.app_id,
-                daily,
-                until = budget::end_of_day(now),
-                "the day's budget is spent: nothing is sent until midnight"
-            );
-            store.close_gate(gate).await?;
-        }
-        Ok(affordable)
-    }
-
-    /// How many more a campaign's own rate lets through.
-    fn own_rate(&mut self, live: &Live, free: usize) -> usize {
-        let Some(rate) = live.rate_per_second else {
-            self.campaigns.remove(&live.stored.number);
-            return free;
-        };
-        let (now, rate) = (Instant::now(), self.shared.lanes.share_of(rate));
-        self.campaigns
-            .entry(live.stored.number)
-            .or_insert_with(|| Bucket::new(rate, now))
-            .take(rate, free, now)
-    }
-
     fn state(&mut self, app: &App) -> &mut AppState {
         let concurrency = usize::try_from(app.settings.concurrency).unwrap_or(1).max(1);
         let state = self.apps.entry(app.number).or_insert_with(|| AppState {
@@ -361,55 +250,6 @@ impl Dispatcher {
             state.allowance = 2 * concurrency;
         }
         state
-    }
-
-    async fn take(
-        &mut self,
-        queue: Queue,
-        number: i64,
-        count: usize,
-        now: Millis,
-    ) -> Result<Vec<Claimed>, StoreError> {
-        let mut taken = Vec::new();
-        let mut passed_over = HashSet::new();
-        // Whoever is in this take already: two messages to one person never fly together (I6).
-        let mut people = HashSet::new();
-        while taken.len() < count
-            && let Some(lane) = self.heads.lane(queue)
-            && !passed_over.contains(&lane)
-        {
-            if !self.shared.lanes.owns(lane) {
-                self.heads.give_up(queue, lane);
-                continue;
-            }
-            if self.heads.needs_reading(queue, lane) {
-                let read = match self.shared.service.store().claim(lane, queue, now, RUN).await {
-                    Ok(read) => read,
-                    Err(error) => return what_is_taken(taken, error),
-                };
-                if !self.heads.fill(queue, lane, read) {
-                    self.heads.exhausted(queue, lane);
-                    continue;
-                }
-            }
-            let flying = &self.flying;
-            let busy = |openid: &str| flying.contains(&(number, openid.to_owned()));
-            let run = self.heads.take(queue, lane, count - taken.len(), &mut people, busy);
-            if run.is_empty() {
-                if let Some(deep) = self.heads.needs_reading_on(queue, lane) {
-                    let read = match self.shared.service.store().claim(lane, queue, now, deep).await {
-                        Ok(read) => read,
-                        Err(error) => return what_is_taken(taken, error),
-                    };
-                    self.heads.fill(queue, lane, read);
-                    continue;
-                }
-                self.heads.pass_over(queue, lane);
-                passed_over.insert(lane);
-            }
-            taken.extend(run);
-        }
-        Ok(taken)
     }
 
     /// Makes the attempts durable, then starts those that are.
@@ -607,13 +447,4 @@ impl Dispatcher {
             self.gates.probe(app, false);
         }
     }
-}
-
-/// Where a reading fails after others went well: what was taken is held by nobody else, and would wait for ever if it were dropped.
-fn what_is_taken<T>(taken: Vec<T>, error: StoreError) -> Result<Vec<T>, StoreError> {
-    if taken.is_empty() {
-        return Err(error);
-    }
-    tracing::warn!(%error, count = taken.len(), "the dispatcher could not read on; what it has goes out");
-    Ok(taken)
 }
