@@ -20,6 +20,7 @@ use crate::{App, Service};
 /// What a check found, the worst last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = CheckVerdict)]
 pub enum Verdict {
     /// It cannot be told, or does not apply here.
     Skipped,
