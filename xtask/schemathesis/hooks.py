@@ -26,9 +26,11 @@ def before_call(context, case, kwargs):
             path["app_id"] = IDS["other_app"] if real else path["app_id"]
             if path["app_id"] == IDS["app"]:
                 path["app_id"] = IDS["other_app"]
-            # With another address, or WeChat's own, every later call of the app would be answered 502, and rightly so.
+            # With another address or secret every later call of the app would be answered 502, and rightly so.
             if isinstance(case.body, dict):
                 case.body["api_base_url"] = IDS["wechat"]
+                if "secret" in case.body:
+                    case.body["secret"] = IDS["secret"]
         elif real:
             path["app_id"] = IDS["app"]
     if "id" in path and real:

@@ -163,7 +163,7 @@ class Live:
             roles = {"*": "admin" if name == "boss" else "viewer"}
             self.api("POST", "/operators", {"name": name, "password": "correct horse battery", "roles": roles})
         ids["operators"] = ["li", "han"]
-        ids["wechat"] = self.simulator
+        ids["wechat"], ids["secret"] = self.simulator, SECRET
         self.api("PUT", f"{a}/subscribers/{WHO}", {"external_id": "3-1201", "tags": ["业主"], "attributes": {"building": "3"}})
         self.api("PUT", f"{a}/guests/{WHO}", {"note": "张工"})
         until("the callbacks", lambda: self.api("GET", f"{a}/callbacks")["items"])

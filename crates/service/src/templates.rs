@@ -248,7 +248,9 @@ pub(crate) fn call_problem(error: &CallError) -> Problem {
     match error {
         CallError::WeChat { errcode, errmsg } => {
             // What will never work is the caller's to change; the rest is between WeChat and us.
-            let never = wechat::errcode::class(*errcode) == wechat::errcode::Class::Permanent;
+            // 48006: the resets of this month are used up, and asking again does not help.
+            let never =
+                *errcode == 48006 || wechat::errcode::class(*errcode) == wechat::errcode::Class::Permanent;
             let (kind, code) = if never {
                 (Kind::Invalid, "wechat_refused")
             } else {

@@ -221,8 +221,14 @@ async fn i17_an_erased_person_is_in_no_list_and_the_accounts_close() {
     let waiting = drafted(&world, json!({ "audience": audience, "data": data })).await;
     act(&world, &path, "start").await;
     campaign(&world, &path, "finished").await;
-    let erased = world.api("DELETE", &format!("/subscribers/{}", openids[0]), &Value::Null).await;
-    assert_eq!(erased.status, 200, "{}", erased.text);
+    // On a busy machine it may go on by itself (202).
+    let (world_at, erase) = (&world, &format!("/subscribers/{}", openids[0]));
+    until("the erasure", || async move {
+        let erased = world_at.api("DELETE", erase, &Value::Null).await;
+        assert!(matches!(erased.status, 200 | 202), "{}", erased.text);
+        (erased.status == 200).then_some(())
+    })
+    .await;
     let finished = world.get(&path).await;
     super::campaigns::closed(&finished["counts"]);
     assert_eq!(finished["counts"]["recipients"], 2);
