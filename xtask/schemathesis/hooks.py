@@ -23,7 +23,8 @@ def before_call(context, case, kwargs):
     real = CHANCE.random() < 0.8
     if "app_id" in path:
         if name in CHANGES_AN_APP:
-            path["app_id"] = IDS["other_app"] if real else path["app_id"]
+            # One that is made would be unknown at the simulated WeChat.
+            path["app_id"] = IDS["other_app"] if real or name == "put_app" else path["app_id"]
             if path["app_id"] == IDS["app"]:
                 path["app_id"] = IDS["other_app"]
             # With another address or secret every later call of the app would be answered 502, and rightly so.
