@@ -2,12 +2,12 @@
 
 use domain::Millis;
 use domain::clock::DAY;
+use futures::future::BoxFuture;
 
-use super::{COMMIT, Step, page, read};
+use super::{COMMIT, Step, page};
 use crate::Store;
-use crate::db;
+use crate::db::{self, Db};
 use crate::error::StoreError;
-use crate::hot::{hex, json};
 use crate::messages::first_id_of;
 
 // A shared database drops the partitions; what no partition was made for lies in the default one.
@@ -15,13 +15,12 @@ const APPLIED: &str = page!(
     "verdict is not null",
     "select id, verdict from <<inbox|inbox_default>> where <<|lane = $4 and >>id > $1 and id < $2"
 );
-const GO: &str = "
-delete from <<inbox|inbox_default>> where <<|lane = $2 and >>id in (select b.id from [$1 each: id id] b) and verdict is not null";
+const GO: &str = "delete from <<inbox|inbox_default>> as i where {i.id in $1} and i.verdict is not null";
 const PASSED_ON: &str = page!(
     "state <> 1",
     "select inbox as id, state from relay where <<|lane = $4 and >>inbox > $1 and inbox < $2"
 );
-const FORGET: &str = "delete from relay where <<|lane = $2 and >>inbox in (select b.id from [$1 each: id id] b) and state <> 1";
+const FORGET: &str = "delete from relay where {relay.inbox in $1} and state <> 1";
 const IDENTITIES: &str = "
 delete from identity where (event_at, lane, digest) in
     (select event_at, lane, digest from identity where <<|lane = $4 and >>event_at < $1 and inbox < $2
@@ -31,6 +30,14 @@ delete from identity where (event_at, lane, digest) in
 const KNOWN: Millis = 8 * DAY;
 /// Partitions of a shared database go as a whole: a row of one may be so much older than its period.
 const WIDTH: Millis = 28 * DAY;
+
+fn delete<'c>(
+    statement: &'static str,
+    db: &'c mut Db,
+    batch: String,
+) -> BoxFuture<'c, Result<u64, StoreError>> {
+    Box::pin(async move { Ok(db::query(statement).bind(batch).execute(db).await?.rows_affected()) })
+}
 
 impl Store {
     /// Removes callbacks of before a moment that have a verdict: a page of a lane.
@@ -43,7 +50,7 @@ impl Store {
         after: Option<Vec<u8>>,
         before: Millis,
     ) -> Result<Step, StoreError> {
-        self.clear_by_id(APPLIED, GO, lane, after, before).await
+        self.page_by_page((APPLIED, lane, after), before, |db, batch| delete(GO, db, batch)).await
     }
 
     /// Removes what was passed on, or given up, of before a moment: a page of a lane.
@@ -56,31 +63,7 @@ impl Store {
         after: Option<Vec<u8>>,
         before: Millis,
     ) -> Result<Step, StoreError> {
-        self.clear_by_id(PASSED_ON, FORGET, lane, after, before).await
-    }
-
-    async fn clear_by_id(
-        &self,
-        page: &'static str,
-        go: &'static str,
-        lane: u16,
-        after: Option<Vec<u8>>,
-        before: Millis,
-    ) -> Result<Step, StoreError> {
-        let found = read(&self.readers, page, lane, after, first_id_of(before)).await?;
-        let mut done = 0;
-        for part in found.ids.chunks(COMMIT) {
-            let batch = json(&part.iter().map(|id| hex(*id)).collect::<Vec<_>>())?;
-            done += self
-                .writer
-                .cold_bulk(move |db, _| {
-                    Box::pin(async move {
-                        Ok(db::query(go).bind(batch).bind(lane).execute(db).await?.rows_affected())
-                    })
-                })
-                .await?;
-        }
-        Ok(Step { done, next: found.next })
+        self.page_by_page((PASSED_ON, lane, after), before, |db, batch| delete(FORGET, db, batch)).await
     }
 
     /// Forgets identities of events whose rows are gone: they stay a day longer than any row that could be replayed, and at least

@@ -2,12 +2,11 @@
 
 use domain::Millis;
 
-use super::{COMMIT, Step, page, read};
+use super::{Step, page};
 use crate::Store;
 use crate::db::{self, Db};
 use crate::error::StoreError;
 use crate::hot::{hex, json, turn};
-use crate::messages::first_id_of;
 
 // 1, 2, 3: scheduled, queued, sending; 9: unknown (a test compares). Unknown ones lose their contents too, and stay until somebody
 // decides.
@@ -17,19 +16,19 @@ const SPEAKING: &str = page!(
      join message_state s on s.lane = m.lane and s.id = m.id where <<|m.lane = $4 and >>m.id > $1 and m.id < $2"
 );
 const SILENCE: &str = "
-update message set data = '{}', page = null where <<|lane = $2 and >>id in (select b.id from [$1 each: id id] b)
+update message set data = '{}', page = null where {message.id in $1}
     and exists (select 1 from message_state s where s.lane = message.lane and s.id = message.id and s.state > 3)";
 const OVER: &str = page!(
     "past",
     "select s.id, s.state > 3 and s.state <> 9 as past from message_state s where <<|s.lane = $4 and >>s.id > $1 and s.id < $2"
 );
 const STILL_OVER: &str = "
-select s.id from message_state s where <<|s.lane = $2 and >>s.id in (select b.id from [$1 each: id id] b)
-    and s.state > 3 and s.state <> 9 and s.due_at < $3 and coalesce(s.attempt_at, 0) < $3";
+select s.id from message_state s where {s.id in $1}
+    and s.state > 3 and s.state <> 9 and s.due_at < $2 and coalesce(s.attempt_at, 0) < $2";
 const GO: [&str; 3] = [
-    "delete from attempt where <<|lane = $2 and >>message in (select b.id from [$1 each: id id] b)",
-    "delete from message where <<|lane = $2 and >>id in (select b.id from [$1 each: id id] b)",
-    "delete from message_state where <<|lane = $2 and >>id in (select b.id from [$1 each: id id] b)",
+    "delete from attempt where {attempt.message in $1}",
+    "delete from message where {message.id in $1}",
+    "delete from message_state where {message_state.id in $1}",
 ];
 
 impl Store {
@@ -43,21 +42,13 @@ impl Store {
         after: Option<Vec<u8>>,
         before: Millis,
     ) -> Result<Step, StoreError> {
-        let found = read(&self.readers, SPEAKING, lane, after, first_id_of(before)).await?;
-        let mut done = 0;
-        for part in found.ids.chunks(COMMIT) {
-            let batch = json(&part.iter().map(|id| hex(*id)).collect::<Vec<_>>())?;
-            done += self
-                .writer
-                .cold_bulk(move |db, _| {
-                    Box::pin(async move {
-                        turn(db.in_lane(lane), lane).await?;
-                        Ok(db::query(SILENCE).bind(batch).bind(lane).execute(db).await?.rows_affected())
-                    })
-                })
-                .await?;
-        }
-        Ok(Step { done, next: found.next })
+        self.page_by_page((SPEAKING, lane, after), before, move |db, batch| {
+            Box::pin(async move {
+                turn(db, lane).await?;
+                Ok(db::query(SILENCE).bind(batch).execute(db).await?.rows_affected())
+            })
+        })
+        .await
     }
 
     /// Removes messages of before a moment that are over, with their attempts: a page of a lane.
@@ -70,23 +61,15 @@ impl Store {
         after: Option<Vec<u8>>,
         before: Millis,
     ) -> Result<Step, StoreError> {
-        let found = read(&self.readers, OVER, lane, after, first_id_of(before)).await?;
-        let mut done = 0;
-        for part in found.ids.chunks(COMMIT) {
-            let batch = json(&part.iter().map(|id| hex(*id)).collect::<Vec<_>>())?;
-            done += self
-                .writer
-                .cold_bulk(move |db, _| Box::pin(async move { go(db, lane, batch, before).await }))
-                .await?;
-        }
-        Ok(Step { done, next: found.next })
+        self.page_by_page((OVER, lane, after), before, move |db, batch| Box::pin(go(db, lane, batch, before)))
+            .await
     }
 }
 
 /// One that was put back into its queue since it was read, or was tried lately, stays.
 async fn go(db: &mut Db, lane: u16, batch: String, before: Millis) -> Result<u64, StoreError> {
-    turn(db.in_lane(lane), lane).await?;
-    let rows = db::query(STILL_OVER).bind(batch).bind(lane).bind(before).fetch_all(&mut *db).await?;
+    turn(db, lane).await?;
+    let rows = db::query(STILL_OVER).bind(batch).bind(before).fetch_all(&mut *db).await?;
     let ids = rows
         .iter()
         .map(|row| crate::hot::uuid(row.try_get(0)?).map(hex))
@@ -97,7 +80,7 @@ async fn go(db: &mut Db, lane: u16, batch: String, before: Millis) -> Result<u64
     let batch = json(&ids)?;
     let mut gone = 0;
     for statement in GO {
-        gone = db::query(statement).bind(&batch).bind(lane).execute(&mut *db).await?.rows_affected();
+        gone = db::query(statement).bind(&batch).execute(&mut *db).await?.rows_affected();
     }
     Ok(gone)
 }

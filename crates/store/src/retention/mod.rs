@@ -10,11 +10,14 @@ mod small;
 
 use domain::Millis;
 use domain::clock::DAY;
+use futures::future::BoxFuture;
 use uuid::Uuid;
 
 use crate::Store;
-use crate::db::{self, Readers};
+use crate::db::{self, Db, Readers};
 use crate::error::StoreError;
+use crate::hot::{hex, json};
+use crate::messages::first_id_of;
 
 pub use small::KeyPlace;
 
@@ -102,6 +105,29 @@ async fn read(
 }
 
 impl Store {
+    /// Does what there is to do about a page of a lane, part by part, each in a commit of its own.
+    async fn page_by_page(
+        &self,
+        (page, lane, after): (&'static str, u16, Option<Vec<u8>>),
+        before: Millis,
+        work: impl for<'c> Fn(&'c mut Db, String) -> BoxFuture<'c, Result<u64, StoreError>>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    ) -> Result<Step, StoreError> {
+        let found = read(&self.readers, page, lane, after, first_id_of(before)).await?;
+        let mut done = 0;
+        for part in found.ids.chunks(COMMIT) {
+            let (batch, work) = (json(&part.iter().map(|id| hex(*id)).collect::<Vec<_>>())?, work.clone());
+            done += self
+                .writer
+                .cold_bulk(move |db, _| Box::pin(async move { work(db.in_lane(lane), batch).await }))
+                .await?;
+        }
+        Ok(Step { done, next: found.next })
+    }
+
     /// The lanes that a walk goes through one after the other: one for all where the keys are not led by them.
     pub fn walked_lanes(&self) -> Vec<u16> {
         if self.is_shared() { self.lanes().iter().map(|lane| lane.0).collect() } else { vec![0] }
