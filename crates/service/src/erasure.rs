@@ -10,7 +10,8 @@ use serde::Serialize;
 use serde_json::Value;
 use wechat::callback::event::{Kind, Push};
 
-use crate::problem::{FieldError, Problem};
+use crate::people::not_an_openid;
+use crate::problem::Problem;
 use crate::{App, Service, checks};
 
 /// How long an answer waits for the engine.
@@ -69,13 +70,7 @@ impl Service {
     /// Not an openid; the database is away.
     pub async fn erase_person(&self, app: &App, openid: &str) -> Result<ErasureView, Problem> {
         if !checks::openid(openid) {
-            return Err(FieldError::new(
-                "/openid",
-                "invalid_openid",
-                "openid 格式不对：应为 28 位左右的字母、数字、- 或 _。",
-                "That is no openid: about 28 letters, digits, - or _.",
-            )
-            .into());
+            return Err(not_an_openid("/openid").into());
         }
         let id = self.store.ask_erasure(app.number, openid, What::Person.to_stored(), self.now()).await?;
         tracing::info!(app = app.app_id, %id, "a person is to be erased");

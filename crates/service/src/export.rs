@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use store::messages::MessageFilter;
 use wechat::Lang;
 
-use crate::problem::{FieldError, Problem};
+use crate::problem::Problem;
 use crate::view::time;
 use crate::{App, Service, checks, people};
 
@@ -25,13 +25,7 @@ impl Service {
         lang: Lang,
     ) -> Result<Value, Problem> {
         if !checks::openid(openid) {
-            return Err(FieldError::new(
-                "/openid",
-                "invalid_openid",
-                "openid 格式不对：应为 28 位左右的字母、数字、- 或 _。",
-                "That is no openid: about 28 letters, digits, - or _.",
-            )
-            .into());
+            return Err(people::not_an_openid("/openid").into());
         }
         let store = self.store();
         let subscriber = store.person(app.number, openid).await?.map(|person| {

@@ -10,7 +10,7 @@ use store::hot::accounts::StoredEntry;
 use store::hot::enqueue::Idempotency;
 use wechat::Lang;
 
-use crate::people::{Imported, RowError};
+use crate::people::{Imported, RowError, not_an_openid};
 use crate::problem::{FieldError, Kind, Problem};
 use crate::view::time;
 use crate::{App, Service, checks};
@@ -190,12 +190,7 @@ impl Service {
     ) -> Result<Result<ByHand, Vec<FieldError>>, Problem> {
         let mut errors = Vec::new();
         if !checks::openid(&request.openid) {
-            errors.push(FieldError::new(
-                "/openid",
-                "invalid_openid",
-                "openid 格式不对：应为 28 位左右的字母、数字、- 或 _。",
-                "That is no openid: about 28 letters, digits, - or _.",
-            ));
+            errors.push(not_an_openid("/openid"));
         }
         let template = self.template(app, &request.template_id).await?;
         match &template {

@@ -377,7 +377,8 @@ fn person(app: &App, request: PersonRequest, now: Millis) -> Result<Person, Prob
     })
 }
 
-fn not_an_openid(pointer: &str) -> FieldError {
+/// It has not the form of an openid.
+pub(crate) fn not_an_openid(pointer: &str) -> FieldError {
     FieldError::new(
         pointer,
         "invalid_openid",

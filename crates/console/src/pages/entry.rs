@@ -94,17 +94,7 @@ pub(crate) async fn claim(
         Err(problem) => Err(problem),
     };
     match claimed {
-        Ok(session) => {
-            let mut response = go("start");
-            set_cookie(
-                &mut response,
-                &console,
-                console.options.session_name(),
-                session.expose_secret(),
-                None,
-            );
-            Ok(response)
-        }
+        Ok(session) => Ok(signed_in(go("start"), &console, &session)),
         Err(problem) => {
             let page = outside(&console, &headers, "设置管理员", "Set up");
             let error = Some(problem.detail(page.lang).to_owned());
@@ -140,15 +130,7 @@ pub(crate) async fn sign_in(
             if let Some(before) = cookie(&headers, console.options.session_name()).map(SecretString::from) {
                 console.service.sign_out(&before).await?;
             }
-            let mut response = go(&inside(&next));
-            set_cookie(
-                &mut response,
-                &console,
-                console.options.session_name(),
-                session.expose_secret(),
-                None,
-            );
-            Ok(response)
+            Ok(signed_in(go(&inside(&next)), &console, &session))
         }
         Err(problem) => {
             let page = outside(&console, &headers, "登录", "Sign in");
@@ -233,6 +215,11 @@ fn inside(back: &str) -> String {
     let back = back.trim_start_matches('/');
     let ours = !back.contains("://") && !back.contains('\\') && !back.contains(char::is_control);
     if ours { back.to_owned() } else { String::new() }
+}
+
+fn signed_in(mut response: Response, console: &Console, session: &SecretString) -> Response {
+    set_cookie(&mut response, console, console.options.session_name(), session.expose_secret(), None);
+    response
 }
 
 fn set_cookie(response: &mut Response, console: &Console, name: &str, value: &str, days: Option<i64>) {

@@ -144,12 +144,7 @@ impl Check {
     /// The row as a grant; nothing where it is none.
     pub(super) fn row(&self, row: Row) -> Result<Option<Checked>, FieldError> {
         if !checks::openid(&row.openid) {
-            return Err(FieldError::new(
-                "/openid",
-                "invalid_openid",
-                "openid 格式不对：应为 28 位左右的字母、数字、- 或 _。",
-                "That is no openid: about 28 letters, digits, - or _.",
-            ));
+            return Err(crate::people::not_an_openid("/openid"));
         }
         if let Some(original_id) = &self.original_id
             && !row.app.is_empty()
