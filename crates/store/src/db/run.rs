@@ -338,17 +338,20 @@ fn postgres<'q>(
 fn ids(batch: Option<&Value<'_>>, place: Option<usize>) -> Result<Vec<Vec<u8>>, sqlx::Error> {
     let Some(Value::Text(batch)) = batch else { return Ok(Vec::new()) };
     let wrong = |error| sqlx::Error::Encode(Box::new(error));
-    let read = |value: &RawValue| hex::decode(value.get().trim_matches('"')).ok();
-    Ok(match place {
+    let values: Vec<&RawValue> = match place {
         Some(at) => {
             let rows: Vec<Vec<&RawValue>> = serde_json::from_str(batch).map_err(wrong)?;
-            rows.iter().filter_map(|row| read(row.get(at)?)).collect()
+            rows.iter().filter_map(|row| row.get(at).copied()).collect()
         }
-        None => {
-            let rows: Vec<&RawValue> = serde_json::from_str(batch).map_err(wrong)?;
-            rows.into_iter().filter_map(read).collect()
-        }
-    })
+        None => serde_json::from_str(batch).map_err(wrong)?,
+    };
+    // One that cannot be read would leave its row out without a word.
+    values
+        .into_iter()
+        .map(|value| {
+            hex::decode(value.get().trim_matches('"')).map_err(|error| sqlx::Error::Encode(Box::new(error)))
+        })
+        .collect()
 }
 
 /// PostgreSQL keeps no NUL in a text, neither as it is nor as JSON writes it.

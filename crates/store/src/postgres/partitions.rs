@@ -7,7 +7,8 @@ use sqlx::{AssertSqlSafe, PgPool};
 
 use crate::messages::first_id_of;
 
-const WIDTH: Millis = 28 * DAY;
+/// Of each.
+pub(crate) const WIDTH: Millis = 28 * DAY;
 /// How many are made ahead of the present one.
 const AHEAD: i64 = 2;
 

@@ -9,6 +9,7 @@ use crate::Store;
 use crate::db::{self, Db};
 use crate::error::StoreError;
 use crate::messages::first_id_of;
+use crate::postgres::partitions::WIDTH;
 
 // A shared database drops the partitions; what no partition was made for lies in the default one.
 const APPLIED: &str = page!(
@@ -28,8 +29,6 @@ delete from identity where (event_at, lane, digest) in
 
 /// An event is known for at least so long, whatever was configured: longer than any that WeChat pushes is accepted (I2).
 const KNOWN: Millis = 8 * DAY;
-/// Partitions of a shared database go as a whole: a row of one may be so much older than its period.
-const WIDTH: Millis = 28 * DAY;
 
 fn delete<'c>(
     statement: &'static str,
@@ -77,6 +76,7 @@ impl Store {
         now: Millis,
         callbacks: Millis,
     ) -> Result<u64, StoreError> {
+        // Partitions of a shared database go as a whole: a row of one may be so much older than its period.
         let rows = callbacks + if self.is_shared() { WIDTH } else { 0 };
         let before = now - KNOWN.max(rows + DAY);
         self.writer
