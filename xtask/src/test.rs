@@ -33,12 +33,9 @@ pub(crate) struct Options {
     /// Runs only the tests with this in their name, and no demo
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
-    /// Also runs the tests that take minutes each
+    /// Also runs the tests that take minutes each, and the demo as the README has it, from a release build
     #[arg(long)]
     long: bool,
-    /// Leaves out the run of `hongyan demo --once`, for which the binary is built in release mode
-    #[arg(long)]
-    skip_demo: bool,
     /// Only runs schemathesis against a live server; with --long for a quarter of an hour, with another seed each time
     #[arg(long, conflicts_with = "filter")]
     only_schemathesis: bool,
@@ -78,17 +75,17 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<bool> {
         if filter.is_none() {
             steps.run("schemathesis", || schemathesis::run(root, options.long));
         }
-        if filter.is_none() && !options.skip_demo {
-            let built = steps.run("build of the demo", || run::build_demo(root));
-            if built {
-                steps.run("demo", || run::demo(root));
-            }
+        if filter.is_none() && (!options.long || steps.run("release build", || run::release_build(root))) {
+            steps.run("demo", || run::demo(root, options.long));
         }
     }
 
     say::line(&steps.summary());
     for failure in &results.failures {
-        say::line(&format!("failed: {failure}"));
+        say::line(&format!("failed: {}", failure.name));
+        for line in &failure.said {
+            say::line(&format!("    {line}"));
+        }
     }
     if results.ignored > 0 {
         say::line(&format!("{} ignored", results.ignored));

@@ -124,7 +124,7 @@ async fn safe_xml() {
 
 /// The attempts recorded, oldest first, once there are `count`.
 async fn attempts(wx: &common::Wx, count: usize) -> Vec<CallbackAttempt> {
-    for _ in 0..400 {
+    for _ in 0..6_000 {
         let path = format!("/_sim/apps/{SAMPLE_APPID}/records?kind=callbacks&openid={SAMPLE_OPENID}");
         let mut records: Records<CallbackAttempt> = wx.get(&path).await;
         if records.items.len() >= count {

@@ -132,7 +132,7 @@ async fn without_message_push_it_goes_to_customer_service_and_all_is_recorded() 
     with_callback(&wx.sim, server.spec(CallbackMode::Plain, CallbackFormat::Xml));
     wx.sim.chat(SAMPLE_APPID, SAMPLE_OPENID, &Chat { text: "在吗".to_owned() }).unwrap();
     let path = format!("/_sim/apps/{SAMPLE_APPID}/records?kind=chats&openid={SAMPLE_OPENID}");
-    for _ in 0..200 {
+    for _ in 0..6_000 {
         let chats: Records<ChatView> = wx.get(&path).await;
         if let [newest, first] = chats.items.as_slice() {
             assert_eq!((newest.text.as_str(), newest.outcome), ("在吗", ChatOutcome::Swallowed));

@@ -228,7 +228,7 @@ async fn a_caller_that_leaves_a_slow_call_is_counted_apart() {
     app.latency_ms = 60_000;
     wx.sim.put_app(SAMPLE_APPID, app).unwrap();
     assert_eq!(send_raw(&wx, &token).await, (String::new(), false));
-    for _ in 0..200 {
+    for _ in 0..6_000 {
         if wx.sim.counters(SAMPLE_APPID).unwrap().hung_up == 1 {
             break;
         }

@@ -34,7 +34,7 @@ fn chat(wx: &Wx, text: &str) {
 
 /// Waits until the counters say so.
 async fn until(wx: &Wx, holds: impl Fn(&simulator::api::Counters) -> bool) {
-    for _ in 0..400 {
+    for _ in 0..6_000 {
         if holds(&wx.sim.counters(SAMPLE_APPID).unwrap()) {
             return;
         }

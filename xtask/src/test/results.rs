@@ -1,4 +1,9 @@
-//! Reads what `cargo test` prints: the counts of each test program, and the names of the tests that failed.
+//! Reads what `cargo test` prints: the counts of each test program, and the names of the tests that failed with the first
+//! that each had to say, so that the end of a long log tells what happened.
+
+/// How much of what a failed test said is repeated at the end.
+const LINES: usize = 4;
+const LENGTH: usize = 400;
 
 /// The sum over all test programs so far.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -6,7 +11,17 @@ pub(super) struct Results {
     pub(super) passed: u64,
     pub(super) failed: u64,
     pub(super) ignored: u64,
-    pub(super) failures: Vec<String>,
+    pub(super) failures: Vec<Failure>,
+    /// The failed test whose words are being read, by its place.
+    speaking: Option<usize>,
+}
+
+/// A test that failed.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Failure {
+    pub(super) name: String,
+    /// The first lines of its panic.
+    pub(super) said: Vec<String>,
 }
 
 impl Results {
@@ -17,10 +32,30 @@ impl Results {
             self.passed += count(counts, "passed");
             self.failed += count(counts, "failed");
             self.ignored += count(counts, "ignored");
+            self.speaking = None;
         } else if let Some(name) =
             line.strip_prefix("test ").and_then(|rest| rest.strip_suffix(" ... FAILED"))
         {
-            self.failures.push(name.to_owned());
+            self.failures.push(Failure { name: name.to_owned(), said: Vec::new() });
+        } else if let Some(name) =
+            line.strip_prefix("---- ").and_then(|rest| rest.strip_suffix(" stdout ----"))
+        {
+            self.speaking = self.failures.iter().rposition(|failure| failure.name.starts_with(name));
+        } else if line == "failures:" || line.starts_with("stack backtrace:") || line.starts_with("note: ") {
+            self.speaking = None;
+        } else if let Some(failure) = self.speaking.and_then(|place| self.failures.get_mut(place)) {
+            failure.hear(line);
+        }
+    }
+}
+
+impl Failure {
+    /// Keeps a line from the panic on; what the test printed before it is not its reason.
+    fn hear(&mut self, line: &str) {
+        let begun = !self.said.is_empty();
+        let panic = line.starts_with("thread ") && line.contains(" panicked at ");
+        if !line.is_empty() && (begun || panic) && self.said.len() < LINES {
+            self.said.push(line.chars().take(LENGTH).collect());
         }
     }
 }
@@ -49,6 +84,12 @@ failures:
 
 ---- callback::crypto::pads stdout ----
 test result: said a test is not counted twice, nor does it break the sum
+---- callback::crypto::pads stdout ----
+what it printed before
+thread 'callback::crypto::pads' (7) panicked at crates/wechat/src/callback/crypto.rs:12:5:
+not seen: the padding
+note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace
+
 failures:
     callback::crypto::pads
 
@@ -59,8 +100,16 @@ test result: ok. 40 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; fin
 ";
         let mut results = Results::default();
         output.lines().for_each(|line| results.read(line));
-        let failures = vec!["callback::crypto::pads - should panic".to_owned()];
-        assert_eq!(results, Results { passed: 41, failed: 1, ignored: 1, failures });
+        assert_eq!((results.passed, results.failed, results.ignored), (41, 1, 1));
+        let failure = Failure {
+            name: "callback::crypto::pads - should panic".to_owned(),
+            said: vec![
+                "thread 'callback::crypto::pads' (7) panicked at crates/wechat/src/callback/crypto.rs:12:5:"
+                    .to_owned(),
+                "not seen: the padding".to_owned(),
+            ],
+        };
+        assert_eq!(results.failures, [failure]);
     }
 
     #[test]

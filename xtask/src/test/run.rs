@@ -85,17 +85,17 @@ fn counted(
 }
 
 /// Builds as the README says to run it; apart from the demo, so that the demo's time limit is its own.
-pub(super) fn build_demo(root: &Path) -> Result<End> {
-    Ok(End::of(process::succeeds(&mut process::cargo(
-        root,
-        &["build", "--release", "--locked", "-p", "hongyan"],
-    ))?))
+pub(super) fn release_build(root: &Path) -> Result<End> {
+    let arguments = ["build", "--release", "--locked", "-p", "hongyan"];
+    Ok(End::of(process::succeeds(&mut process::cargo(root, &arguments))?))
 }
 
-/// Plays the whole loop once, from the simulated phone's tap to the receipt.
-pub(super) fn demo(root: &Path) -> Result<End> {
-    let arguments = ["run", "--release", "--locked", "-p", "hongyan", "--", "demo", "--once"];
-    Ok(match process::run_within(&mut process::cargo(root, &arguments), DEMO)? {
+/// Plays the whole loop once, from the simulated phone's tap to the receipt; with the program that the tests have built, or
+/// as the README has it.
+pub(super) fn demo(root: &Path, release: bool) -> Result<End> {
+    let mut command = process::cargo(root, &["run", "--locked", "-p", "hongyan"]);
+    command.args(release.then_some("--release")).args(["--", "demo", "--once"]);
+    Ok(match process::run_within(&mut command, DEMO)? {
         Some(status) if status.success() => End::Passed,
         Some(status) => End::Failed(format!("`hongyan demo --once` ended with {status}")),
         None => End::Failed(format!("`hongyan demo --once` did not end within {} s", DEMO.as_secs())),

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::world::{AES_KEY, TOKEN};
 
@@ -119,7 +120,17 @@ pub(crate) fn skipped(test: &str, why: &str) {
     let _ = writeln!(std::io::stderr(), "\nSKIPPED {test}: {why}");
 }
 
-/// An address that is free now.
+/// An address that is free now, and that no outgoing connection takes before the program of a test listens there: its
+/// port lies below those that systems hand out by themselves. Programs of tests that run beside each other begin elsewhere.
 pub(crate) fn free_address() -> String {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+    const FIRST: u32 = 20_000;
+    const COUNT: u32 = 12_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let start = std::process::id().wrapping_mul(97);
+    let addresses = std::iter::repeat_with(|| {
+        let next = start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        format!("127.0.0.1:{}", FIRST + next % COUNT)
+    });
+    let mut addresses = addresses.take(COUNT as usize);
+    addresses.find(|address| std::net::TcpListener::bind(address).is_ok()).expect("no port is free")
 }

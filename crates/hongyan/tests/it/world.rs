@@ -1,7 +1,7 @@
 //! A service and a simulated WeChat in this process, on loopback, with a clock that the test moves.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::{Clock, Entropy, ManualClock, SeededEntropy};
 use engine::Engine;
@@ -293,13 +293,16 @@ pub(crate) async fn until<T, F: Future<Output = Option<T>>>(what: &str, look: im
     until_or(look).await.unwrap_or_else(|| panic!("not seen: {what}"))
 }
 
-/// Looks again until `look` gives something, for a long while.
+/// Looks again until `look` gives something, for a long while: a machine may stand still for seconds.
 pub(crate) async fn until_or<T, F: Future<Output = Option<T>>>(mut look: impl FnMut() -> F) -> Option<T> {
-    for _ in 0..1_000 {
+    let end = Instant::now() + Duration::from_secs(60);
+    loop {
         if let Some(found) = look().await {
             return Some(found);
         }
+        if Instant::now() > end {
+            return None;
+        }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    None
 }

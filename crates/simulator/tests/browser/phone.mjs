@@ -72,7 +72,8 @@ async function rules(page, get, appid) {
         modal: (ids) => window.wx.showModal({ title: "提醒", content: "要订阅吗？", success: ({ confirm }) => confirm && handlers.ids(ids) }),
         fetched: async (ids) => { await fetch("_sim/apps"); handlers.ids(ids); },
         twice: (ids) => {
-          window.wx.requestSubscribeMessage({ tmplIds: ids });
+          window.ended = false;
+          window.wx.requestSubscribeMessage({ tmplIds: ids, complete: () => { window.ended = true; } });
           handlers.ids(ids);
         },
       };
@@ -108,6 +109,7 @@ async function rules(page, get, appid) {
   const twice = await tap({ how: "twice", ids: ["C"] });
   assert.equal(twice.errMsg, "requestSubscribeMessage:fail last call has not ended");
   await get("cancel").click();
+  await page.waitForFunction(() => window.ended);
   const long = await tap({ how: "ids", ids: ["L"] }, allow);
   assert.equal(long.L, "accept");
 }
@@ -125,7 +127,7 @@ async function play({ width, height, lang, dark }) {
     locale: lang === "en" ? "en-GB" : "zh-CN",
   });
   const page = context.pages()[0] ?? (await context.newPage());
-  page.setDefaultTimeout(20_000);
+  page.setDefaultTimeout(60_000);
   const faults = [];
   page.on("pageerror", (error) => faults.push(`page error: ${error.message}`));
   page.on("console", (message) => message.type() === "error" && faults.push(`console: ${message.text()}`));

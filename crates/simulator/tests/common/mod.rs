@@ -237,7 +237,7 @@ impl Server {
 
     /// Waits until there are `count` requests.
     pub async fn wait(&self, count: usize) -> Vec<Got> {
-        for _ in 0..400 {
+        for _ in 0..6_000 {
             if self.got().len() >= count {
                 return self.got();
             }

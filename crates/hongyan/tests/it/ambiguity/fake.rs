@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
+use tokio::sync::Semaphore;
 
 pub(super) const SEND: &str = "/cgi-bin/message/subscribe/send";
 pub(super) const TOKEN: &str = "/cgi-bin/stable_token";
@@ -27,7 +27,7 @@ pub(super) enum Act {
     /// Never an answer.
     Hang,
     /// This body, once it is told to.
-    Held(Arc<Notify>, String),
+    Held(Arc<Semaphore>, String),
 }
 
 pub(super) fn errcode(code: i64, errmsg: &str) -> Act {
@@ -177,7 +177,7 @@ async fn play(stream: &mut TcpStream, act: Act) -> bool {
         Act::Held(told, body) => {
             // The other side may give up first.
             tokio::select! {
-                () = told.notified() => {}
+                told = told.acquire() => told.unwrap().forget(),
                 _ = stream.readable() => return false,
             }
             answer(200, &body)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tokio::sync::Notify;
+use tokio::sync::Semaphore;
 
 use super::fake::{Act, SEND, accepted_text};
 use super::{attempts, openid, send, set, settled, world};
@@ -41,7 +41,7 @@ async fn a_late_answer_resolves_its_message_once() {
         grant(&world, n).await;
         // CreateTime knows seconds only.
         world.clock.advance(1_000);
-        let told = Arc::new(Notify::new());
+        let told = Arc::new(Semaphore::new(0));
         fake.script(SEND, [Act::Held(Arc::clone(&told), answer)]);
         let path = send(&world, n, json!({})).await;
         let message = settled(&world, &path, "unknown", 1).await;
@@ -53,7 +53,7 @@ async fn a_late_answer_resolves_its_message_once() {
         settled(&world, &other, "accepted", 1).await;
         let waiting = world.get(&next).await;
         assert_eq!((waiting["state"].as_str(), fake.sends_to(&openid(n))), (Some("queued"), 1));
-        told.notify_one();
+        told.add_permits(1);
         settled(&world, &next, "accepted", 1).await;
         let message = settled(&world, &path, state, 1).await;
         assert_eq!(attempts(&message), [(code, ambiguous)]);
@@ -70,7 +70,7 @@ async fn a_late_answer_resolves_its_message_once() {
 async fn a_receipt_may_come_before_the_late_answer() {
     let (world, fake) = world().await;
     grant(&world, 0).await;
-    let told = Arc::new(Notify::new());
+    let told = Arc::new(Semaphore::new(0));
     fake.script(SEND, [Act::Held(Arc::clone(&told), accepted_text(77))]);
     let path = send(&world, 0, json!({})).await;
     settled(&world, &path, "unknown", 1).await;
@@ -81,7 +81,7 @@ async fn a_receipt_may_come_before_the_late_answer() {
     assert_eq!(world.push(&receipt.to_string(), 0).await.status, 200);
     settled(&world, &path, "delivered", 1).await;
     assert!(pushed.elapsed() < Duration::from_secs(5));
-    told.notify_one();
+    told.add_permits(1);
     until("the answer to fill in its code", || async {
         (world.get(&path).await["errcode"] == 0).then_some(())
     })
@@ -95,7 +95,7 @@ async fn a_receipt_may_come_before_the_late_answer() {
 async fn a_stop_waits_for_no_late_answer_and_a_resend_does() {
     let (mut world, fake) = world().await;
     // A person wants it sent again while the first call is still under way; its late yes makes that needless.
-    let told = Arc::new(Notify::new());
+    let told = Arc::new(Semaphore::new(0));
     fake.script(SEND, [Act::Held(Arc::clone(&told), accepted_text(9))]);
     let path = send(&world, 0, json!({})).await;
     settled(&world, &path, "unknown", 1).await;
@@ -106,7 +106,7 @@ async fn a_stop_waits_for_no_late_answer_and_a_resend_does() {
         message["explanation"].as_str().unwrap().contains("an attempt before got no clear answer"),
         "{message}"
     );
-    told.notify_one();
+    told.add_permits(1);
     let message = settled(&world, &path, "accepted", 1).await;
     assert_eq!((fake.sends_to(&openid(0)), message["msgid"].as_str()), (1, Some("9")), "not sent twice");
 
@@ -128,10 +128,10 @@ async fn a_stop_waits_for_no_late_answer_and_a_resend_does() {
 async fn a_slow_wechat_costs_no_slots() {
     let (world, fake) = world().await;
     set(&world, "concurrency", json!(2)).await;
-    let told = Arc::new(Notify::new());
-    fake.script(SEND, (0..12).map(|n| Act::Held(Arc::clone(&told), accepted_text(600 + n))));
+    let told = Arc::new(Semaphore::new(0));
+    fake.script(SEND, (0..8).map(|n| Act::Held(Arc::clone(&told), accepted_text(600 + n))));
     let mut slow = Vec::new();
-    for n in 0..12 {
+    for n in 0..8 {
         slow.push(send(&world, n, json!({})).await);
     }
     for path in &slow {
@@ -139,7 +139,7 @@ async fn a_slow_wechat_costs_no_slots() {
     }
     let quick = send(&world, 50, json!({})).await;
     settled(&world, &quick, "accepted", 1).await;
-    told.notify_waiters();
+    told.add_permits(slow.len());
     for path in &slow {
         settled(&world, path, "accepted", 1).await;
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use domain::clock::SECOND;
 use serde_json::{Value, json};
-use tokio::sync::Notify;
+use tokio::sync::Semaphore;
 
 use super::fake::{Act, SEND, accepted_text};
 use super::{openid, send, set, settled, world};
@@ -17,7 +17,7 @@ async fn an_armed_message_that_is_cancelled_or_over_is_not_called() {
     set(&world, "concurrency", json!(1)).await;
     for (round, cancel) in [true, false].into_iter().enumerate() {
         let (first, second) = (2 * round, 2 * round + 1);
-        let told = Arc::new(Notify::new());
+        let told = Arc::new(Semaphore::new(0));
         fake.script(SEND, [Act::Held(Arc::clone(&told), accepted_text(1))]);
         let holds = send(&world, first, json!({})).await;
         until("the first call", || async { (fake.sends_to(&openid(first)) == 1).then_some(()) }).await;
@@ -33,7 +33,7 @@ async fn an_armed_message_that_is_cancelled_or_over_is_not_called() {
         } else {
             world.clock.advance(10 * SECOND);
         }
-        told.notify_one();
+        told.add_permits(1);
         settled(&world, &holds, "accepted", 1).await;
         let end = if cancel { "cancelled" } else { "expired" };
         settled(&world, &waits, end, 0).await;

@@ -18,7 +18,7 @@ use crate::http::call;
 use crate::world::{FEE, World, until};
 
 /// Long enough for an answer on loopback under load, short enough to wait for.
-const TIME: Duration = Duration::from_millis(800);
+const TIME: Duration = Duration::from_millis(1_500);
 
 /// A service whose app is at the fake WeChat, with its templates known and a token in hand.
 async fn world() -> (World, Fake) {
