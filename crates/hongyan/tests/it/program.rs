@@ -132,5 +132,5 @@ pub(crate) fn free_address() -> String {
         format!("127.0.0.1:{}", FIRST + next % COUNT)
     });
     let mut addresses = addresses.take(COUNT as usize);
-    addresses.find(|address| std::net::TcpListener::bind(address).is_ok()).expect("no port is free")
+    addresses.find(|address| std::net::TcpListener::bind(address).is_ok()).unwrap()
 }
