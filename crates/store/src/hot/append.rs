@@ -142,6 +142,7 @@ pub enum Appended {
 
 const INSERT: &str = "
 insert into inbox (id, lane, app, event_at, digest, received_at, kind, openid, pushes, verdict, reason, applied_at, body)";
+const KEPT: &str = "select id from inbox where {inbox.id in $1}";
 const AGAIN: &str = "
 update inbox set pushes = pushes + b.again from [$1: id id, again int8] b where inbox.id = b.id{inbox.id}";
 /// Rows that nobody will apply take their identity here; one that was there before makes the row a duplicate.
@@ -207,6 +208,21 @@ impl Batch for Append {
             db::query(AGAIN).bind(json(&rows)?).execute(db).await?;
         }
         Ok(outcomes)
+    }
+
+    /// A row that is there was kept; that it is not passed on twice is known from its own table.
+    async fn run_again(
+        db: &mut Db,
+        items: &[NewInboxRow],
+        context: &Context,
+    ) -> Result<Vec<Appended>, StoreError> {
+        let kept = super::kept(db, KEPT, items.iter().map(|row| row.id.0)).await?;
+        let fresh: Vec<NewInboxRow> = items.iter().filter(|row| !kept.contains(&row.id.0)).cloned().collect();
+        let mut outcomes = Self::run(db, &fresh, context).await?.into_iter();
+        let outcome = |row: &NewInboxRow| {
+            if kept.contains(&row.id.0) { Some(Appended::New) } else { outcomes.next() }
+        };
+        Ok(items.iter().filter_map(outcome).collect())
     }
 }
 

@@ -111,6 +111,12 @@ impl Batch for Arming {
         }
         Ok(armed)
     }
+
+    /// Nobody was told that it is armed, so no call of it was started.
+    async fn run_again(db: &mut Db, items: &[Arm], context: &Context) -> Result<Vec<bool>, StoreError> {
+        let items: Vec<Arm> = items.iter().map(|arm| Arm { doubtful: true, ..*arm }).collect();
+        Self::run(db, &items, context).await
+    }
 }
 
 /// Takes messages out of their queues; gives which of them were there.

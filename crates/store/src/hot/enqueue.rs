@@ -150,6 +150,7 @@ select b.place, coalesce((select case when s.known or s.balance > 0 then s.balan
     (select count(*) from reserved r where r.lane = b.lane and r.template = b.template and r.openid = b.openid)
 from [$1: place int8, lane int2, template int8, openid text] b";
 
+const KEPT: &str = "select id from message where {message.id in $1}";
 const INSERT_MESSAGES: &str =
     "insert into message (id, lane, app, template, openid, queue, data, page, version, lang, expire_at)";
 const INSERT_STATES: &str =
@@ -182,6 +183,22 @@ impl Batch for Enqueue {
             insert(db, part).await?;
         }
         Ok(outcomes)
+    }
+
+    /// A message that is there was kept, whatever has become of it since.
+    async fn run_again(
+        db: &mut Db,
+        items: &[NewMessage],
+        context: &Context,
+    ) -> Result<Vec<Enqueued>, StoreError> {
+        let kept = super::kept(db, KEPT, items.iter().map(|message| message.id.0)).await?;
+        let fresh: Vec<NewMessage> =
+            items.iter().filter(|message| !kept.contains(&message.id.0)).cloned().collect();
+        let mut outcomes = Self::run(db, &fresh, context).await?.into_iter();
+        let outcome = |message: &NewMessage| {
+            if kept.contains(&message.id.0) { Some(Enqueued::Accepted) } else { outcomes.next() }
+        };
+        Ok(items.iter().filter_map(outcome).collect())
     }
 }
 

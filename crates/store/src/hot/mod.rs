@@ -15,7 +15,7 @@ pub(crate) mod tally;
 pub mod unknown;
 pub(crate) mod values;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
 
@@ -53,6 +53,22 @@ pub(crate) async fn epochs(
         .await?
         .iter()
         .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+        .collect()
+}
+
+/// Those of some ids that `statement` finds.
+pub(crate) async fn kept(
+    db: &mut Db,
+    statement: &'static str,
+    ids: impl Iterator<Item = Uuid>,
+) -> Result<HashSet<Uuid>, StoreError> {
+    let ids: Vec<String> = ids.map(hex).collect();
+    db::query(statement)
+        .bind(json(&ids)?)
+        .fetch_all(db)
+        .await?
+        .iter()
+        .map(|row| uuid(&row.try_get::<Vec<u8>>(0)?))
         .collect()
 }
 

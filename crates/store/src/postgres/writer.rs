@@ -246,6 +246,8 @@ impl Task {
                     if !error.is_transient() || started.elapsed() > AGAIN {
                         return Err(error);
                     }
+                    // It may have been lost after the commit and before its answer.
+                    parts.iter_mut().for_each(|part| part.doubt());
                     tokio::time::sleep(PAUSE).await;
                 }
             }
@@ -303,6 +305,8 @@ trait Part: Send {
     fn rows(&self) -> usize;
     fn callers(&self) -> usize;
     fn is_one_statement(&self) -> bool;
+    /// From now on nobody knows whether its rows are written.
+    fn doubt(&mut self);
     fn run<'a>(&'a mut self, db: &'a mut Db, context: &'a Context) -> BoxFuture<'a, Result<(), StoreError>>;
     fn answer(self: Box<Self>, failed: Option<&StoreError>);
     /// Each caller's rows by themselves.
@@ -317,11 +321,18 @@ struct Merged<B: Batch> {
     items: Vec<B::Item>,
     callers: Vec<(usize, Reply<B>)>,
     outcomes: Vec<B::Outcome>,
+    doubtful: bool,
 }
 
 impl<B: Batch> Default for Merged<B> {
     fn default() -> Self {
-        Self { kind: Kind::Cold, items: Vec::new(), callers: Vec::new(), outcomes: Vec::new() }
+        Self {
+            kind: Kind::Cold,
+            items: Vec::new(),
+            callers: Vec::new(),
+            outcomes: Vec::new(),
+            doubtful: false,
+        }
     }
 }
 
@@ -350,12 +361,20 @@ impl<B: Batch + 'static> Part for Merged<B> {
     }
 
     fn is_one_statement(&self) -> bool {
-        B::is_one_statement(&self.items)
+        !self.doubtful && B::is_one_statement(&self.items)
+    }
+
+    fn doubt(&mut self) {
+        self.doubtful = true;
     }
 
     fn run<'a>(&'a mut self, db: &'a mut Db, context: &'a Context) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
-            self.outcomes = B::run(db, &self.items, context).await?;
+            self.outcomes = if self.doubtful {
+                B::run_again(db, &self.items, context).await?
+            } else {
+                B::run(db, &self.items, context).await?
+            };
             Ok(())
         })
     }
@@ -368,11 +387,12 @@ impl<B: Batch + 'static> Part for Merged<B> {
     }
 
     fn split(mut self: Box<Self>) -> Vec<Box<dyn Part>> {
-        let kind = self.kind;
+        let (kind, doubtful) = (self.kind, self.doubtful);
         let mut single: Vec<Box<dyn Part>> = Vec::with_capacity(self.callers.len());
         for (count, reply) in std::mem::take(&mut self.callers).into_iter().rev() {
             let items = self.items.split_off(self.items.len().saturating_sub(count));
-            single.push(Box::new(Self { kind, items, callers: vec![(count, reply)], outcomes: Vec::new() }));
+            let callers = vec![(count, reply)];
+            single.push(Box::new(Self { kind, items, callers, outcomes: Vec::new(), doubtful }));
         }
         single.reverse();
         single

@@ -39,6 +39,16 @@ pub(crate) trait Batch {
         items: &[Self::Item],
         context: &Context,
     ) -> impl Future<Output = Result<Vec<Self::Outcome>, StoreError>> + Send;
+
+    /// The same where it was asked for a moment ago and the database was lost before it said whether that was kept. Whatever tells
+    /// a row that was written from one that was not may leave this out.
+    fn run_again(
+        db: &mut Db,
+        items: &[Self::Item],
+        context: &Context,
+    ) -> impl Future<Output = Result<Vec<Self::Outcome>, StoreError>> + Send {
+        Self::run(db, items, context)
+    }
 }
 
 /// The rows of one caller, and where the answer goes.

@@ -6,10 +6,12 @@ use std::time::Duration;
 use domain::Lane;
 use domain::message::State;
 use sqlx::{Connection, Executor, PgConnection};
+use store::hot::append::{Appended, InboxKind};
 use store::hot::apply::ActKind;
 use store::hot::arm::Arm;
 use store::hot::enqueue::Enqueued;
 use store::lanes::Holding;
+use store::testing::TempPostgres;
 use store::{OpenOptions, Role, Store};
 
 use crate::bed::{ACCEPTED, APP, Bed, START, T, act, openid};
@@ -58,9 +60,7 @@ async fn who_lost_the_lane_writes_nothing() {
     bed.grant(&a, 2).await;
     let waiting = bed.queued(&a).await;
     let (arm, _) = bed.ready(waiting).await;
-    let event = bed
-        .arrive(store::hot::append::InboxKind::Popup, &a, vec![act(T, ActKind::Grant { at: START })])
-        .await;
+    let event = bed.arrive(InboxKind::Popup, &a, vec![act(T, ActKind::Grant { at: START })]).await;
     let flying = bed.queued(&openid(1)).await;
     let flight = bed.arm(flying).await;
     let other = second(&bed).await;
@@ -108,6 +108,78 @@ async fn a_take_over_during_a_transaction_undoes_it() {
     thief.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(steal))).await.unwrap();
     assert_eq!(arming.await.unwrap().unwrap(), [false]);
     assert_eq!(bed.state(id).await, State::Queued, "and everything is as it was");
+}
+
+/// The database keeps what it was asked for and is lost before it can say so: asked again, it says what it kept. A commit that waits
+/// for a standby that is not there is such a one, when its connection ends.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_kept_without_an_answer_counts_once() {
+    const TEST: &str = "what_was_kept_without_an_answer_counts_once";
+    let Some(server) = TempPostgres::for_test(TEST) else { return };
+    let bed = Bed::at(server.url()).await;
+    let mut options: OpenOptions = OpenOptions::new(bed.url.clone(), bed.master.clone(), Role::Worker);
+    options.lease = Duration::from_secs(2);
+    let store = Store::open(options, bed.clock.clone(), bed.entropy.clone()).await.unwrap();
+    let (a, b) = (openid(1), openid(2));
+    let armed = bed.queued(&a).await;
+    let (arm, _) = bed.ready(armed).await;
+    let single = bed.message(&b);
+    let keyed = bed.keyed(&openid(3), "key", 1);
+    let event = bed.row(InboxKind::Popup, &openid(4), START, "unanswered");
+    let mut operator = PgConnection::connect(&bed.url).await.unwrap();
+    let mut standby = async |name: &str| {
+        for statement in
+            [&*format!("alter system set synchronous_standby_names = '{name}'"), "select pg_reload_conf()"]
+        {
+            operator.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned()))).await.unwrap();
+        }
+    };
+    standby("nowhere").await;
+    // Who reloads its settings when is the server's business: somebody's commit waits once it has.
+    let mut probing = PgConnection::connect(&bed.url).await.unwrap();
+    let probe =
+        tokio::spawn(async move { while probing.execute("select pg_current_xact_id()").await.is_ok() {} });
+    let mut looker = PgConnection::connect(&bed.url).await.unwrap();
+    let mut waiting = async |count: i64| {
+        let waiting = "select count(*) from pg_stat_activity where wait_event = 'SyncRep'";
+        sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut looker).await.unwrap() >= count
+    };
+    while !waiting(1).await {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let asked = tokio::spawn({
+        let (single, keyed, event) = (single.clone(), keyed.clone(), event.clone());
+        async move {
+            tokio::join!(
+                store.arm(vec![arm]),
+                store.enqueue(vec![single]),
+                store.enqueue(vec![keyed]),
+                store.append(vec![event])
+            )
+        }
+    });
+    // All four are written and wait for the standby, as the probe does; then their connections are lost.
+    while !waiting(5).await {
+        assert!(!asked.is_finished(), "{:?}", asked.await);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let cut = "select pg_terminate_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'";
+    PgConnection::connect(&bed.url).await.unwrap().execute(cut).await.unwrap();
+    standby("").await;
+    probe.await.unwrap();
+    let (armed_now, taken, keyed_taken, appended) = asked.await.unwrap();
+    assert_eq!(armed_now.unwrap(), [true], "it is in flight, and somebody knows");
+    assert_eq!(bed.state(armed).await, State::Sending);
+    assert_eq!(taken.unwrap(), [Enqueued::Accepted]);
+    assert_eq!(keyed_taken.unwrap(), [Enqueued::Accepted]);
+    assert_eq!(appended.unwrap(), [Appended::New]);
+    for message in [single.id, keyed.id] {
+        assert_eq!(bed.state(message).await, State::Queued);
+    }
+    assert_eq!(bed.pending(None, 10).await.len(), 1);
+    // Somebody else with the key gets that message.
+    let replayed = bed.enqueue(bed.keyed(&openid(3), "key", 1)).await;
+    assert_eq!(replayed, Enqueued::Replayed(keyed.id));
 }
 
 /// A client that stands still inside a transaction is cut off within half its lease, and the next one goes on.

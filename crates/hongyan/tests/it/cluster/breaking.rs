@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::{Entropy, SeededEntropy, SystemEntropy};
 use serde_json::{Value, json};
@@ -191,12 +191,21 @@ async fn broken(seed: u64, recipients: usize, callbacks: usize, breaks: usize) {
         client.await.unwrap();
     }
     let headers = [("authorization", cluster.bearer.as_str())];
+    let mut moved = (Value::Null, Instant::now());
     let finished = loop {
         tokio::time::sleep(Duration::from_millis(200)).await;
+        assert!(
+            moved.1.elapsed() < Duration::from_secs(120),
+            "{done:?}: nothing moves any more: {}",
+            moved.0
+        );
         let Ok(reply) = try_call("GET", &url, &headers, "").await else { continue };
         if reply.status == 200 {
             let view = reply.json();
             closed(&view["counts"]);
+            if view["counts"] != moved.0 {
+                moved = (view["counts"].clone(), Instant::now());
+            }
             match view["state"].as_str() {
                 Some("finished") => break view,
                 Some("running") => {}
