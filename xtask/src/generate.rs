@@ -1,5 +1,5 @@
-//! `cargo xtask gen`: writes the documents that are made from code, docs/openapi.json and ERRORS.md in both languages. A test of the crate `api`
-//! compares them, so that CI fails where they differ; the same test writes them.
+//! `cargo xtask gen`: writes the documents that are made from code: docs/openapi.json, ERRORS.md in both languages, CLI.md. Tests compare
+//! them, so that CI fails where they differ; the same tests write them.
 
 use std::path::Path;
 
@@ -7,13 +7,28 @@ use anyhow::Result;
 
 use crate::process;
 
-/// The test that compares, or with the variable writes.
-const TEST: &str = "openapi::tests::the_committed_documents_are_what_the_code_gives";
-const WRITE: &str = "HONGYAN_TEST_WRITE_DOCS";
+/// The variable with which the tests write.
+const WRITE: &str = "HONGYAN_WRITE_DOCS";
+/// Where the tests are, and what they are called.
+const TESTS: [&[&str]; 2] = [
+    &[
+        "-p",
+        "api",
+        "--lib",
+        "--",
+        "--exact",
+        "openapi::tests::the_committed_documents_are_what_the_code_gives",
+    ],
+    &["-p", "hongyan", "--bins", "--", "documents::"],
+];
 
 /// Runs the task; says whether the files were written.
 pub(crate) fn run(root: &Path) -> Result<bool> {
-    let mut command =
-        process::cargo(root, &["test", "--quiet", "--locked", "-p", "api", "--lib", "--", "--exact", TEST]);
-    process::succeeds(command.env(WRITE, "1"))
+    for test in TESTS {
+        let mut command = process::cargo(root, &[&["test", "--quiet", "--locked"], test].concat());
+        if !process::succeeds(command.env(WRITE, "1"))? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

@@ -75,7 +75,7 @@ fn the_committed_documents_are_what_the_code_gives() {
     let (en, zh) = (super::markdown::errors(Lang::En), super::markdown::errors(Lang::Zh));
     for (name, text) in [("openapi.json", json), ("ERRORS.md", en), ("zh/ERRORS.md", zh)] {
         let file = docs.join(name);
-        if std::env::var_os("HONGYAN_TEST_WRITE_DOCS").is_some() {
+        if std::env::var_os("HONGYAN_WRITE_DOCS").is_some() {
             std::fs::write(&file, &text).unwrap();
         }
         let committed = std::fs::read_to_string(&file).unwrap_or_default();
