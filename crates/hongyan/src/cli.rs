@@ -108,6 +108,9 @@ pub(crate) enum Command {
     Restore(crate::commands::backup::Restore),
     /// Lets apps send again after a restore
     Release(crate::commands::backup::Release),
+    /// The key that seals every secret in the database
+    #[command(subcommand)]
+    MasterKey(crate::commands::master_key::MasterKey),
     /// Takes over what teams have already
     #[command(subcommand)]
     Import(crate::commands::import::Import),

@@ -343,6 +343,6 @@ async fn change_keys(db: &mut Db, app: &AppInput, now: Millis) -> Result<(), Sto
     Ok(())
 }
 
-fn context(name: &str, app_id: &str) -> String {
+pub(crate) fn context(name: &str, app_id: &str) -> String {
     format!("app.{name} {app_id}")
 }

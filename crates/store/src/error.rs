@@ -47,6 +47,16 @@ pub enum OpenError {
         /// Id of the key that was given.
         given: String,
     },
+    /// A change of the master key was begun and not ended.
+    #[error(
+        "the master key of this database is being changed (to key {next}). If the change broke off, end it by giving the same \
+         `hongyan master-key change` again, then serve. \
+         正在更换该数据库的主密钥（新密钥 {next}）。如更换曾中断，请再次执行同一条 hongyan master-key change 命令，完成后再启动。"
+    )]
+    ChangingMasterKey {
+        /// Id of the key that it is changed to.
+        next: String,
+    },
     /// Another worker serves this file.
     #[error(
         "another hongyan is already serving this database ({0}). Stop it first; other commands may run beside it. \

@@ -30,6 +30,7 @@ pub mod person;
 mod postgres;
 pub mod private;
 pub mod readiness;
+pub mod rekey;
 pub mod relay;
 pub mod restored;
 pub mod retention;

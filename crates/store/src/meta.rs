@@ -7,11 +7,17 @@ use crate::MasterKey;
 use crate::db::{self, Db};
 use crate::error::{OpenError, StoreError};
 
+/// The id of the key that seals.
+pub(crate) const MASTER_KEY: &str = "master_key";
+/// The id of the key that is to be the next, while it is being changed.
+pub(crate) const NEXT_MASTER_KEY: &str = "master_key_next";
+
 /// The lanes of the database and the id of its master key: written once, compared ever after.
 pub(crate) async fn settle(db: &mut Db, master: &MasterKey, now: Millis) -> Result<Lanes, OpenError> {
     let read = "select value from meta where key = $1";
+    let present = master.former().unwrap_or(master);
     let first =
-        [("lanes", DEFAULT_LANES.to_string()), ("master_key", master.id()), ("created_at", now.to_string())];
+        [("lanes", DEFAULT_LANES.to_string()), (MASTER_KEY, present.id()), ("created_at", now.to_string())];
     for (key, value) in first {
         // Only the first time: a command beside a busy server should not queue for the writer's lock in vain.
         if db::query_scalar::<String>(read).bind(key).fetch_optional(&mut *db).await?.is_some() {
@@ -23,12 +29,28 @@ pub(crate) async fn settle(db: &mut Db, master: &MasterKey, now: Millis) -> Resu
             .execute(&mut *db)
             .await?;
     }
-    let expected: String = db::query_scalar(read).bind("master_key").fetch_one(&mut *db).await?;
-    if expected != master.id() {
-        return Err(OpenError::WrongMasterKey { expected, given: master.id() });
-    }
+    check_key(db, master).await?;
     let lanes: String = db::query_scalar(read).bind("lanes").fetch_one(db).await?;
     lanes.parse().map(Lanes::new).map_err(|_| StoreError::Corrupt("meta.lanes").into())
+}
+
+/// The key that sealed this database opens it, but not while it is being changed: then only who changes it, to the same key.
+async fn check_key(db: &mut Db, master: &MasterKey) -> Result<(), OpenError> {
+    let read = "select value from meta where key = $1";
+    let expected: String = db::query_scalar(read).bind(MASTER_KEY).fetch_one(&mut *db).await?;
+    let next: Option<String> = db::query_scalar(read).bind(NEXT_MASTER_KEY).fetch_optional(&mut *db).await?;
+    let Some(former) = master.former() else {
+        return match next {
+            Some(next) => Err(OpenError::ChangingMasterKey { next }),
+            None if expected == master.id() => Ok(()),
+            None => Err(OpenError::WrongMasterKey { expected, given: master.id() }),
+        };
+    };
+    match next {
+        Some(next) if next != master.id() => Err(OpenError::ChangingMasterKey { next }),
+        _ if expected == former.id() || expected == master.id() => Ok(()),
+        _ => Err(OpenError::WrongMasterKey { expected, given: former.id() }),
+    }
 }
 
 /// Whose copy a database is, as long as it is not a whole one.

@@ -37,7 +37,7 @@ impl std::fmt::Debug for StoredOperator {
 }
 
 const READ: &str = "select o.number, o.name, o.password, o.roles, o.created_by, o.created_at, o.signed_in_at from operator o";
-const SETUP_CODE: &str = "setup_code";
+pub(crate) const SETUP_CODE: &str = "setup_code";
 /// A session's last use is written at most so often.
 const SEEN: Millis = domain::clock::MINUTE;
 

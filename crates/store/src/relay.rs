@@ -319,6 +319,6 @@ fn stored(row: &Row) -> Result<StoredRelay, StoreError> {
     })
 }
 
-fn context(id: InboxId) -> String {
+pub(crate) fn context(id: InboxId) -> String {
     format!("relay {id}")
 }

@@ -26,6 +26,8 @@ pub struct MasterKey {
     /// For values that are found again without being opened; its key is derived from the same bytes.
     hashing: Hmac<Sha256>,
     id: [u8; KEY_ID],
+    /// The key in whose place this one comes: it still opens what it sealed, and seals nothing.
+    former: Option<Box<MasterKey>>,
 }
 
 /// The text is not 32 bytes in base64.
@@ -64,7 +66,19 @@ impl MasterKey {
         id.copy_from_slice(&digest[..KEY_ID]);
         let derived = Sha256::new().chain_update(b"hongyan keyed hash").chain_update(bytes).finalize();
         let hashing = <Hmac<Sha256> as KeyInit>::new(&block(&derived));
-        Self { cipher: Aes256Gcm::new(bytes.into()), hashing, id }
+        Self { cipher: Aes256Gcm::new(bytes.into()), hashing, id, former: None }
+    }
+
+    /// This key in the place of `former`, to open a database for [`crate::Store::change_master_key`].
+    #[must_use]
+    pub fn in_place_of(mut self, former: Self) -> Self {
+        self.former = Some(Box::new(former));
+        self
+    }
+
+    /// The key that this one replaces.
+    pub(crate) fn former(&self) -> Option<&Self> {
+        self.former.as_deref()
     }
 
     /// The key's id, harmless to show.
@@ -97,6 +111,11 @@ impl MasterKey {
         mac.finalize().into_bytes().into()
     }
 
+    /// Whether a value was sealed with this very key.
+    pub(crate) fn sealed(&self, sealed: &[u8]) -> bool {
+        sealed.get(1..=KEY_ID).is_some_and(|id| *id == self.id)
+    }
+
     /// Opens what [`Self::seal`] gave for the same place.
     pub(crate) fn open(&self, sealed: &[u8], context: &str) -> Result<SecretString, StoreError> {
         let plain = self.open_bytes(sealed, context)?;
@@ -106,8 +125,11 @@ impl MasterKey {
     /// Opens what [`Self::seal_bytes`] gave for the same place.
     pub(crate) fn open_bytes(&self, sealed: &[u8], context: &str) -> Result<Vec<u8>, StoreError> {
         let fail = || StoreError::Sealed(context.to_owned());
-        if sealed.len() < HEADER || sealed[0] != VERSION || sealed[1..=KEY_ID] != self.id {
+        if sealed.len() < HEADER || sealed[0] != VERSION {
             return Err(fail());
+        }
+        if !self.sealed(sealed) {
+            return self.former().map_or_else(|| Err(fail()), |former| former.open_bytes(sealed, context));
         }
         let nonce: [u8; NONCE] = sealed[1 + KEY_ID..HEADER].try_into().map_err(|_| fail())?;
         let payload = Payload { msg: &sealed[HEADER..], aad: context.as_bytes() };

@@ -99,6 +99,6 @@ impl Store {
     }
 }
 
-fn context(app: i64) -> String {
+pub(crate) fn context(app: i64) -> String {
     format!("access_token {app}")
 }

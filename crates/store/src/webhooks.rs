@@ -187,7 +187,7 @@ pub(crate) async fn note(db: &mut Db, events: &[(i64, String, String)]) -> Resul
     Ok(())
 }
 
-fn context(id: Uuid) -> String {
+pub(crate) fn context(id: Uuid) -> String {
     format!("webhook.secret {id}")
 }
 

@@ -11,6 +11,7 @@ pub(crate) mod doctor;
 pub(crate) mod import;
 mod key;
 pub(crate) mod ledger;
+pub(crate) mod master_key;
 pub(crate) mod operations;
 pub(crate) mod operator;
 pub(crate) mod people;
@@ -66,6 +67,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Backup(backup) => backup::backup(&global, backup).await?,
         Command::Restore(restore) => backup::restore(&global, restore).await?,
         Command::Release(release) => backup::release(&global, release).await?,
+        Command::MasterKey(command) => master_key::run(&global, command).await?,
         Command::Import(command) => import::run(&global, command).await?,
         Command::Migrate(migrate) => config::migrate(&global, &migrate).await?,
         Command::Openapi => output::json(&api::openapi()),

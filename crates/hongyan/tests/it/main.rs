@@ -24,6 +24,7 @@ mod headers;
 mod http;
 mod keys_in_change;
 mod ledger;
+mod master_key;
 mod mini_program;
 mod openapi;
 mod operations;

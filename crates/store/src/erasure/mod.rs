@@ -222,6 +222,6 @@ impl Erasure {
     }
 }
 
-fn context(id: InboxId) -> String {
+pub(crate) fn context(id: InboxId) -> String {
     format!("erasure {id}")
 }

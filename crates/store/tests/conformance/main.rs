@@ -26,6 +26,7 @@ mod listing;
 mod plans;
 mod rare;
 mod receipts;
+mod rekeying;
 mod relaying;
 mod restoring;
 mod retaining;
@@ -127,6 +128,10 @@ suite! {
     retaining {
         contents_go_and_what_became_of_them_stays, messages_that_are_over_go_and_their_ledger_stays,
         callbacks_go_and_a_repeated_one_is_still_known, keys_go_after_their_day,
+    }
+    rekeying {
+        all_that_is_sealed_is_sealed_with_the_new_key, what_broke_off_is_ended_and_nobody_serves_it_before,
+        nothing_is_changed_while_nodes_run,
     }
     restoring { what_waited_then_is_unknown_now, campaigns_and_schedules_stand_still }
     importing { a_row_counts_once }
