@@ -143,7 +143,12 @@ async fn ten_kills_under_load_lose_nothing_and_repeat_nothing() {
     let ambiguous = usize::try_from(counters["ambiguous"].as_u64().unwrap()).unwrap();
     println!("states {states:?}; in flight at the kills {found_in_flight:?}; ambiguous faults {ambiguous}");
     assert!(states.keys().all(|state| ["accepted", "delivered", "unknown"].contains(state)), "{states:?}");
-    assert!(found_in_flight.iter().all(|count| *count <= 2 * CONCURRENCY), "{found_in_flight:?}");
+    if crate::database::is_postgres() {
+        // What several kills left is found together, once the leases are over.
+        assert!(found_in_flight.iter().sum::<usize>() <= 2 * CONCURRENCY * KILLS, "{found_in_flight:?}");
+    } else {
+        assert!(found_in_flight.iter().all(|count| *count <= 2 * CONCURRENCY), "{found_in_flight:?}");
+    }
     let unknown = states.get("unknown").copied().unwrap_or(0);
     assert!(unknown <= found_in_flight.iter().sum::<usize>() + ambiguous, "{unknown} unknown");
     assert!(ambiguous > 0, "the faults struck");
