@@ -48,7 +48,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<bool> {
     let host = host(root)?;
     let target = options.target.clone().unwrap_or_else(|| host.clone());
     if !options.no_build {
-        let mut build = process::cargo(root, &["build", "--profile", "archive", "--locked", "-p", "hongyan"]);
+        let mut build = process::cargo(root, &["build", "--release", "--locked", "-p", "hongyan"]);
         build.args(options.target.iter().flat_map(|target| ["--target", target]));
         if !process::succeeds(&mut build)? {
             bail!(
@@ -59,7 +59,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<bool> {
     let windows = target.contains("windows");
     let program = if windows { "hongyan.exe" } else { "hongyan" };
     let built =
-        target_folder(root).join(options.target.as_deref().unwrap_or_default()).join("archive").join(program);
+        target_folder(root).join(options.target.as_deref().unwrap_or_default()).join("release").join(program);
     let mut entries = vec![Entry::read(&built, program, true)?];
     for (from, name) in FILES {
         entries.push(Entry::read(&root.join(from), name, false)?);
