@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use domain::Millis;
+use domain::{Lane, Millis};
 use service::App;
 use service::campaigns::Live;
 use store::StoreError;
@@ -151,7 +151,11 @@ impl Dispatcher {
             if self.heads.needs_reading(queue, lane) {
                 let read = match self.shared.service.store().claim(lane, queue, now, RUN).await {
                     Ok(read) => read,
-                    Err(error) => return what_is_taken(taken, error),
+                    Err(error) if error.is_transient() => return what_is_taken(taken, error),
+                    Err(error) => {
+                        self.leave_out(queue, lane, &error);
+                        continue;
+                    }
                 };
                 if !self.heads.fill(queue, lane, read) {
                     self.heads.exhausted(queue, lane);
@@ -165,7 +169,11 @@ impl Dispatcher {
                 if let Some(deep) = self.heads.needs_reading_on(queue, lane) {
                     let read = match self.shared.service.store().claim(lane, queue, now, deep).await {
                         Ok(read) => read,
-                        Err(error) => return what_is_taken(taken, error),
+                        Err(error) if error.is_transient() => return what_is_taken(taken, error),
+                        Err(error) => {
+                            self.leave_out(queue, lane, &error);
+                            continue;
+                        }
                     };
                     self.heads.fill(queue, lane, read);
                     continue;
@@ -176,6 +184,13 @@ impl Dispatcher {
             taken.extend(run);
         }
         Ok(taken)
+    }
+
+    /// What a lane holds cannot be read though the database is there: that must not hold up the others. The next look around tries it
+    /// again.
+    fn leave_out(&mut self, queue: Queue, lane: Lane, error: &StoreError) {
+        tracing::error!(%error, lane = lane.0, "a lane's messages cannot be read; the other lanes go on");
+        self.heads.give_up(queue, lane);
     }
 }
 

@@ -100,6 +100,11 @@ impl World {
         world
     }
 
+    /// The URL of its database.
+    pub(crate) fn database(&self) -> String {
+        crate::database::url(self.directory.path())
+    }
+
     /// (Re-)registers the app at the simulated WeChat, with changed options.
     pub(crate) fn tell_wechat(&self, options: &Value) {
         let mut spec = serde_json::to_value(simulator::sample_app()).unwrap();
