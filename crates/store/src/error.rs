@@ -24,6 +24,17 @@ impl StoreError {
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable(error) if crate::postgres::fault::is_transient(error))
     }
+
+    /// Whether the database answered with something that the program does not write: the same will not succeed, what else is asked may.
+    pub fn is_unreadable(&self) -> bool {
+        match self {
+            Self::Sealed(_) | Self::Corrupt(_) => true,
+            Self::Unavailable(error) => {
+                matches!(&**error, sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. })
+            }
+            Self::Exists(_) => false,
+        }
+    }
 }
 
 impl From<sqlx::Error> for StoreError {

@@ -28,6 +28,9 @@ pub struct Node {
     pub leaving: bool,
 }
 
+/// A node that runs was heard of within this time.
+const HEARD_OF: Millis = 15_000;
+
 const SEEN: &str = "
 insert into node (id, name, role, version, started_at, seen_at, leaving) values ($1, $2, $3, $4, $5, $5, $6)
 on conflict (id) do update set seen_at = excluded.seen_at, leaving = excluded.leaving";
@@ -91,6 +94,18 @@ impl Store {
             self.hints.others(Told::Lanes);
         }
         Ok(())
+    }
+
+    /// The names of the nodes that run, for whatever needs that none does. Of a file its lock tells.
+    ///
+    /// # Errors
+    /// Where the database is away.
+    pub async fn running(&self) -> Result<Vec<String>, StoreError> {
+        if !self.is_shared() {
+            return Ok(Vec::new());
+        }
+        let nodes = self.nodes(self.now().await? - HEARD_OF).await?;
+        Ok(nodes.into_iter().map(|node| node.name).collect())
     }
 
     /// The nodes that were seen since, and the database's time.

@@ -2,7 +2,7 @@
 //! by page, and what is found by a keyed hash gets a new hash (I12). Nobody may serve the database meanwhile. A change that broke off
 //! is told from a whole one by `meta`; until it is ended nobody else opens the database. Used by `hongyan master-key change`.
 
-use domain::{InboxId, Millis};
+use domain::InboxId;
 use zeroize::Zeroizing;
 
 use crate::db::{self, Row};
@@ -14,8 +14,6 @@ use crate::{Store, apps, erasure, relay, tokens, webhooks};
 
 /// Values, or people, that are sealed anew in one commit.
 const PAGE: i64 = 500;
-/// A node that lives was heard of within this time.
-const HEARD_OF: Millis = 15_000;
 
 /// Why the key was not changed.
 #[derive(Debug, thiserror::Error)]
@@ -158,15 +156,6 @@ impl Store {
         done.people = self.rekey_people().await?;
         self.settle_key().await?;
         Ok(done)
-    }
-
-    /// The nodes that were heard of lately; a file's lock has kept out its one.
-    async fn running(&self) -> Result<Vec<String>, StoreError> {
-        if !self.is_shared() {
-            return Ok(Vec::new());
-        }
-        let nodes = self.nodes(self.now().await? - HEARD_OF).await?;
-        Ok(nodes.into_iter().map(|node| node.name).collect())
     }
 
     /// From now on nobody else opens the database; or again, where nothing was changed yet.

@@ -149,13 +149,10 @@ impl Dispatcher {
                 continue;
             }
             if self.heads.needs_reading(queue, lane) {
-                let read = match self.shared.service.store().claim(lane, queue, now, RUN).await {
-                    Ok(read) => read,
-                    Err(error) if error.is_transient() => return what_is_taken(taken, error),
-                    Err(error) => {
-                        self.leave_out(queue, lane, &error);
-                        continue;
-                    }
+                let read = match self.read(queue, lane, now, RUN).await {
+                    Ok(Some(read)) => read,
+                    Ok(None) => continue,
+                    Err(error) => return what_is_taken(taken, error),
                 };
                 if !self.heads.fill(queue, lane, read) {
                     self.heads.exhausted(queue, lane);
@@ -167,13 +164,10 @@ impl Dispatcher {
             let run = self.heads.take(queue, lane, count - taken.len(), &mut people, busy);
             if run.is_empty() {
                 if let Some(deep) = self.heads.needs_reading_on(queue, lane) {
-                    let read = match self.shared.service.store().claim(lane, queue, now, deep).await {
-                        Ok(read) => read,
-                        Err(error) if error.is_transient() => return what_is_taken(taken, error),
-                        Err(error) => {
-                            self.leave_out(queue, lane, &error);
-                            continue;
-                        }
+                    let read = match self.read(queue, lane, now, deep).await {
+                        Ok(Some(read)) => read,
+                        Ok(None) => continue,
+                        Err(error) => return what_is_taken(taken, error),
                     };
                     self.heads.fill(queue, lane, read);
                     continue;
@@ -186,11 +180,23 @@ impl Dispatcher {
         Ok(taken)
     }
 
-    /// What a lane holds cannot be read though the database is there: that must not hold up the others. The next look around tries it
-    /// again.
-    fn leave_out(&mut self, queue: Queue, lane: Lane, error: &StoreError) {
-        tracing::error!(%error, lane = lane.0, "a lane's messages cannot be read; the other lanes go on");
-        self.heads.give_up(queue, lane);
+    /// The head of a lane's queue. A row that cannot be read must not hold up the other lanes: this one is left out, and tried again by
+    /// the next look around.
+    async fn read(
+        &mut self,
+        queue: Queue,
+        lane: Lane,
+        now: Millis,
+        limit: i64,
+    ) -> Result<Option<Vec<Claimed>>, StoreError> {
+        match self.shared.service.store().claim(lane, queue, now, limit).await {
+            Err(error) if error.is_unreadable() => {
+                tracing::error!(%error, lane = lane.0, "a lane's messages cannot be read; the other lanes go on");
+                self.heads.give_up(queue, lane);
+                Ok(None)
+            }
+            read => read.map(Some),
+        }
     }
 }
 

@@ -138,12 +138,8 @@ async fn mark(global: &Global, config: &Config, to: &str) -> anyhow::Result<()> 
     })?;
     let service = open::service(config, Role::Worker).await?;
     let store = service.store();
-    if store.is_shared() {
-        // Heard of within a quarter of a minute.
-        let alive = store.nodes(store.now().await? - 15_000).await?;
-        if !alive.is_empty() {
-            bail!(say("还有节点在运行，请先全部停止。", "Nodes are running: stop them all first."));
-        }
+    if !store.running().await?.is_empty() {
+        bail!(say("还有节点在运行，请先全部停止。", "Nodes are running: stop them all first."));
     }
     let restored = store.mark_restored(moment.as_millisecond(), store.now().await?, "restore").await?;
     if global.json {

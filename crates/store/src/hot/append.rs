@@ -216,13 +216,7 @@ impl Batch for Append {
         items: &[NewInboxRow],
         context: &Context,
     ) -> Result<Vec<Appended>, StoreError> {
-        let kept = super::kept(db, KEPT, items.iter().map(|row| row.id.0)).await?;
-        let fresh: Vec<NewInboxRow> = items.iter().filter(|row| !kept.contains(&row.id.0)).cloned().collect();
-        let mut outcomes = Self::run(db, &fresh, context).await?.into_iter();
-        let outcome = |row: &NewInboxRow| {
-            if kept.contains(&row.id.0) { Some(Appended::New) } else { outcomes.next() }
-        };
-        Ok(items.iter().filter_map(outcome).collect())
+        super::run_missing::<Self>(db, items, context, (KEPT, |row| row.id.0), Appended::New).await
     }
 }
 

@@ -191,14 +191,8 @@ impl Batch for Enqueue {
         items: &[NewMessage],
         context: &Context,
     ) -> Result<Vec<Enqueued>, StoreError> {
-        let kept = super::kept(db, KEPT, items.iter().map(|message| message.id.0)).await?;
-        let fresh: Vec<NewMessage> =
-            items.iter().filter(|message| !kept.contains(&message.id.0)).cloned().collect();
-        let mut outcomes = Self::run(db, &fresh, context).await?.into_iter();
-        let outcome = |message: &NewMessage| {
-            if kept.contains(&message.id.0) { Some(Enqueued::Accepted) } else { outcomes.next() }
-        };
-        Ok(items.iter().filter_map(outcome).collect())
+        super::run_missing::<Self>(db, items, context, (KEPT, |message| message.id.0), Enqueued::Accepted)
+            .await
     }
 }
 

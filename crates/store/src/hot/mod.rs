@@ -23,6 +23,7 @@ use crate::db::{self, Db, Engine};
 use crate::error::StoreError;
 pub(crate) use crate::postgres::transaction::turn;
 use crate::postgres::transaction::turn_and_epoch;
+use crate::writing::{Batch, Context};
 
 /// A batch as the JSON text that `json_each` unfolds.
 pub(crate) fn json<T: serde::Serialize>(rows: &[T]) -> Result<String, StoreError> {
@@ -56,20 +57,22 @@ pub(crate) async fn epochs(
         .collect()
 }
 
-/// Those of some ids that `statement` finds.
-pub(crate) async fn kept(
+/// Runs the items that are not there yet; of those that `statement` finds by their ids, `outcome` is what had become.
+pub(crate) async fn run_missing<B: Batch<Item: Clone, Outcome: Copy>>(
     db: &mut Db,
-    statement: &'static str,
-    ids: impl Iterator<Item = Uuid>,
-) -> Result<HashSet<Uuid>, StoreError> {
-    let ids: Vec<String> = ids.map(hex).collect();
-    db::query(statement)
-        .bind(json(&ids)?)
-        .fetch_all(db)
-        .await?
-        .iter()
-        .map(|row| uuid(&row.try_get::<Vec<u8>>(0)?))
-        .collect()
+    items: &[B::Item],
+    context: &Context,
+    (statement, id): (&'static str, fn(&B::Item) -> Uuid),
+    outcome: B::Outcome,
+) -> Result<Vec<B::Outcome>, StoreError> {
+    let ids: Vec<String> = items.iter().map(|item| hex(id(item))).collect();
+    let rows = db::query(statement).bind(json(&ids)?).fetch_all(&mut *db).await?;
+    let kept: HashSet<Uuid> =
+        rows.iter().map(|row| uuid(&row.try_get::<Vec<u8>>(0)?)).collect::<Result<_, StoreError>>()?;
+    let missing: Vec<B::Item> = items.iter().filter(|item| !kept.contains(&id(item))).cloned().collect();
+    let mut run = B::run(db, &missing, context).await?.into_iter();
+    let of = |item| if kept.contains(&id(item)) { Some(outcome) } else { run.next() };
+    Ok(items.iter().filter_map(of).collect())
 }
 
 /// An id as it travels inside a JSON batch.
