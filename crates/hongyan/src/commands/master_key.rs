@@ -63,14 +63,13 @@ pub(crate) async fn run(global: &Global, MasterKey::Change(asked): MasterKey) ->
             "key_file": file, "former_key_file": kept }));
         return Ok(());
     }
-    output::line(&format!("{} {from} → {id}", say("主密钥已更换：", "The master key was changed:")));
-    output::line(&format!(
-        "{} {}, {} {}",
-        say("重新加密的密钥：", "secrets sealed anew:"),
-        done.secrets,
-        say("有敏感属性的人：", "people with sensitive attributes:"),
-        done.people
-    ));
+    output::line(&format!("{} {from} → {id}", say("主密钥已更换", "The master key was changed:")));
+    for (what, count) in [
+        (say("重新加密的密钥", "secrets sealed anew"), done.secrets),
+        (say("有敏感属性的人", "people with sensitive attributes"), done.people),
+    ] {
+        output::line(&format!("{what} {count}"));
+    }
     match &kept {
         Some(kept) => {
             output::line(&format!("{} {}", say("旧密钥保留为", "The former key is kept as"), kept.display()))
